@@ -1,0 +1,1 @@
+"""What flows: samples, tiles, batches, settings and errors."""

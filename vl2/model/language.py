@@ -1,0 +1,94 @@
+"""The DeepSeekMoE language model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from vl2.core.batch import CacheView
+from vl2.kernels import Backends
+from vl2.model.attention import MHA, MLA, RopeTable
+from vl2.model.config import LanguageConfig
+from vl2.model.moe import MLP, MoE, Routing
+from vl2.model.norm import RMSNorm
+from vl2.model.rope import inverse_frequencies, rope_table, table_scale
+
+
+@dataclass(frozen=True)
+class Hidden:
+    """The language model's last hidden states after the final norm, and what the routers decided."""
+
+    states: Tensor  # [B, T, D]
+    routing: dict[int, Routing]  # by layer
+
+
+class Layer(nn.Module):
+    """Attention, then experts or a dense MLP, each on a normalised residual stream."""
+
+    def __init__(self, config: LanguageConfig, layer: int) -> None:
+        super().__init__()
+        self.attention_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.attention = MLA(config, layer) if config.use_mla else MHA(config, layer)
+        self.mlp_norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        is_moe = config.is_moe_layer(layer)
+        self.mlp = MoE(config) if is_moe else MLP(config.hidden_size, config.intermediate_size)
+
+    def forward(
+        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
+    ) -> tuple[Tensor, Routing | None]:
+        """Return [B, T, D] and the routing, None in a dense layer."""
+        x = x + self.attention(self.attention_norm(x), table, positions, mask, cache, backends)  # [B, T, D]
+        if isinstance(self.mlp, MoE):
+            out, routing = self.mlp(self.mlp_norm(x), backends)
+            return x + out, routing
+        return x + self.mlp(self.mlp_norm(x)), None
+
+
+class LanguageModel(nn.Module):
+    """Token embeddings in, hidden states and logits out."""
+
+    def __init__(self, config: LanguageConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embedding = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(Layer(config, layer) for layer in range(config.num_hidden_layers))
+        self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
+        self.head = nn.Linear(config.hidden_size, config.vocab_size, bias=False)
+
+    def forward(
+        self, embeds: Tensor, positions: Tensor, documents: Tensor, cache: CacheView | None, backends: Backends
+    ) -> Hidden:
+        """Run embeds [B, T, D] at positions [B, T]. With a cache, each row is one document, padded on the right."""
+        x, routing = embeds, {}
+        table = self.rope(positions)
+        mask = documents_mask(documents) if cache is None else cache_mask(positions, cache.num_slots(positions))
+        for number, layer in enumerate(self.layers):
+            x, decided = layer(x, table, positions, mask, cache, backends)
+            if decided is not None:
+                routing[number] = decided
+        return Hidden(self.norm(x), routing)
+
+    def rope(self, positions: Tensor) -> RopeTable:
+        """Return the rotary table for positions [B, T], computed in float32 from the config alone."""
+        config = self.config
+        dim = config.qk_rope_head_dim if config.use_mla else config.hidden_size // config.num_attention_heads
+        scaling = config.rope_scaling
+        frequencies = inverse_frequencies(dim, config.rope_theta, scaling).to(positions.device)
+        return rope_table(positions, frequencies, table_scale(scaling))
+
+
+def documents_mask(documents: Tensor) -> Tensor:
+    """Return [B, 1, T, T]: True where a query may look, that is back within its own document [B, T].
+
+    Padding is a document of its own, so that no query is left without a key.
+    """
+    same = documents[:, :, None] == documents[:, None, :]  # [B, T, T]
+    return same.tril()[:, None]  # [B, 1, T, T]
+
+
+def cache_mask(positions: Tensor, num_slots: int) -> Tensor:
+    """Return [B, 1, T, S]: True where the query at a position may look; slot s holds position s."""
+    slots = torch.arange(num_slots, device=positions.device)  # [S]
+    return (slots <= positions[:, :, None])[:, None]  # [B, 1, T, S]
