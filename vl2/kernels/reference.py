@@ -12,13 +12,13 @@ from torch import Tensor
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Attend with softmax in float32. Query [B, H, T, Dh], key [B, H, S, Dh], value [B, H, S, Dv] -> [B, H, T, Dv].
+    """Attend. Query [B, H, T, Dh], key [B, H, S, Dh], value [B, H, S, Dv] -> [B, H, T, Dv].
 
-    `mask` [B, 1, T, S] is True where a query may look; None lets every query see every key.
-    A query that may look nowhere (padding) spreads evenly, and its output is not used.
+    `mask` [B, 1, T, S] is added to the scores: 0 where a query may look, -inf elsewhere, never -inf for all keys;
+    None lets every query see every key. Softmax sums in float32, whatever the dtype.
     """
-    scores = (query @ key.transpose(-2, -1)) * scale  # [B, H, T, S]
-    return _weights(scores, mask).to(value.dtype) @ value  # [B, H, T, Dv]
+    scores = (query * scale) @ key.transpose(-2, -1)  # [B, H, T, S]
+    return _weights(scores, mask) @ value  # [B, H, T, Dv]
 
 
 def latent_attention(
@@ -27,11 +27,11 @@ def latent_attention(
     """Attend over latents without expanding them (absorbed form of MLA).
 
     Query [B, H, T, R] is already in latent space, query_rope [B, H, T, Dr], latent [B, S, R], rope_key [B, S, Dr],
-    mask [B, 1, T, S]. Returns [B, H, T, R], still in latent space.
+    mask as in `attention`. Returns [B, H, T, R], still in latent space.
     """
-    scores = query @ latent[:, None].transpose(-2, -1)  # [B, H, T, S]
-    scores = (scores + query_rope @ rope_key[:, None].transpose(-2, -1)) * scale  # [B, H, T, S]
-    return _weights(scores, mask).to(latent.dtype) @ latent[:, None]  # [B, H, T, R]
+    scores = (query * scale) @ latent[:, None].transpose(-2, -1)  # [B, H, T, S]
+    scores = scores + (query_rope * scale) @ rope_key[:, None].transpose(-2, -1)  # [B, H, T, S]
+    return _weights(scores, mask) @ latent[:, None]  # [B, H, T, R]
 
 
 def routed_experts(
@@ -54,6 +54,4 @@ def swiglu(x: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
 
 
 def _weights(scores: Tensor, mask: Tensor | None) -> Tensor:
-    if mask is not None:
-        scores = scores.masked_fill(~mask, torch.finfo(scores.dtype).min)
-    return torch.softmax(scores, dim=-1, dtype=torch.float32)
+    return torch.softmax(scores if mask is None else scores + mask, dim=-1)

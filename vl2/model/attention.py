@@ -32,7 +32,7 @@ class MHA(nn.Module):
     def forward(
         self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
     ) -> Tensor:
-        """Attend from x [B, T, D]; mask [B, 1, T, S] is True where a query may look."""
+        """Attend from x [B, T, D]; mask [B, 1, T, S] is 0 where a query may look."""
         query = rotate(self._heads(self.query(x)), table)  # [B, H, T, Dh]
         key = rotate(self._heads(self.key(x)), table)  # [B, H, T, Dh]
         value = self._heads(self.value(x))  # [B, H, T, Dh]
@@ -43,7 +43,7 @@ class MHA(nn.Module):
         return self.output(self._merge(out))  # [B, T, D]
 
     def _heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, T, Dh]
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, .., Dh]
 
     def _merge(self, x: Tensor) -> Tensor:
         return x.transpose(1, 2).flatten(2)  # [B, T, D]
@@ -73,7 +73,7 @@ class MLA(nn.Module):
     def forward(
         self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
     ) -> Tensor:
-        """Attend from x [B, T, D]; mask [B, 1, T, S] is True where a query may look."""
+        """Attend from x [B, T, D]; mask [B, 1, T, S] is 0 where a query may look."""
         query, query_rope = self._query(x, table)
         latent, rope_key = self._compress(x, table)
         absorb = cache is not None and x.shape[1] < ABSORB_BELOW_TOKENS

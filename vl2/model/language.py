@@ -63,7 +63,10 @@ class LanguageModel(nn.Module):
         """Run embeds [B, T, D] at positions [B, T]. With a cache, each row is one document, padded on the right."""
         x, routing = embeds, {}
         table = self.rope(positions)
-        mask = documents_mask(documents) if cache is None else cache_mask(positions, cache.num_slots(positions))
+        if cache is None:
+            mask = documents_mask(documents, x.dtype)
+        else:
+            mask = cache_mask(positions, cache.num_slots(positions), x.dtype)
         for number, layer in enumerate(self.layers):
             x, decided = layer(x, table, positions, mask, cache, backends)
             if decided is not None:
@@ -79,16 +82,21 @@ class LanguageModel(nn.Module):
         return rope_table(positions, frequencies, table_scale(scaling))
 
 
-def documents_mask(documents: Tensor) -> Tensor:
-    """Return [B, 1, T, T]: True where a query may look, that is back within its own document [B, T].
+def documents_mask(documents: Tensor, dtype: torch.dtype) -> Tensor:
+    """Return [B, 1, T, T] to add to scores: a query may look back within its own document [B, T].
 
     Padding is a document of its own, so that no query is left without a key.
     """
     same = documents[:, :, None] == documents[:, None, :]  # [B, T, T]
-    return same.tril()[:, None]  # [B, 1, T, T]
+    return _additive(same.tril(), dtype)
 
 
-def cache_mask(positions: Tensor, num_slots: int) -> Tensor:
-    """Return [B, 1, T, S]: True where the query at a position may look; slot s holds position s."""
+def cache_mask(positions: Tensor, num_slots: int, dtype: torch.dtype) -> Tensor:
+    """Return [B, 1, T, S] to add to scores: a query may look up to its own position; slot s holds position s."""
     slots = torch.arange(num_slots, device=positions.device)  # [S]
-    return (slots <= positions[:, :, None])[:, None]  # [B, 1, T, S]
+    return _additive(slots <= positions[:, :, None], dtype)
+
+
+def _additive(may_look: Tensor, dtype: torch.dtype) -> Tensor:
+    zeros = torch.zeros(may_look.shape, dtype=dtype, device=may_look.device)
+    return zeros.masked_fill_(~may_look, -torch.inf)[:, None]  # [B, 1, T, S]

@@ -16,6 +16,6 @@ class RMSNorm(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return x [.., D] with root mean square 1, times the weight."""
-        wide = x.float()
-        wide = wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + self.eps)
-        return self.weight * wide.to(x.dtype)
+        length = torch.linalg.vector_norm(x, dim=-1, keepdim=True, dtype=torch.float32)
+        normal = x * torch.rsqrt(length.square() / x.shape[-1] + self.eps)  # float32
+        return self.weight * normal.to(x.dtype)

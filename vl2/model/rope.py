@@ -49,7 +49,7 @@ def rotate(x: Tensor, table: tuple[Tensor, Tensor]) -> Tensor:
     """Rotate [B, H, T, Dr] in the half layout: dimension i pairs with i + Dr/2."""
     cos, sin = (part.to(x.dtype) for part in table)
     first, second = x.chunk(2, dim=-1)
-    return x * cos + torch.cat((-second, first), dim=-1) * sin  # [B, H, T, Dr]
+    return x * cos + torch.cat((-second, first), dim=-1) * sin  # [B, .., T, Dr]
 
 
 def deinterleave(x: Tensor) -> Tensor:

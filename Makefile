@@ -1,0 +1,49 @@
+# make demo    read a sign and find a shape with the bundled model
+# make test    everything that must hold before a change lands: style, layers, types, tests
+# make check   the same without the tests
+# make pocket  train the bundled model again, from its corpus to its files
+# make clean   remove outputs and caches; training runs in runs/ stay, and so does .venv
+#
+# Each target sets up what it needs in .venv, and again after pyproject.toml or constraints.txt has changed.
+
+PYTHON ?= python3
+BIN := .venv/bin
+TORCH := $(shell grep '^torch==' constraints.txt)
+PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c constraints.txt
+
+demo: .venv/core.stamp
+	mkdir -p out
+	$(BIN)/vl2 read examples/sign.png
+	$(BIN)/vl2 detect examples/shapes.png "the red circle" --draw out/demo.png
+	@echo "The picture with its box: out/demo.png"
+
+test: check
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q
+
+check: .venv/dev.stamp
+	$(BIN)/ruff check --quiet .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/basedpyright
+
+pocket: .venv/train.stamp
+	$(BIN)/vl2 train pocket
+
+clean:
+	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find vl2 tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/core.stamp: EXTRAS :=
+.venv/dev.stamp: EXTRAS := [dev]
+.venv/train.stamp: EXTRAS := [train,corpus]
+.venv/core.stamp .venv/dev.stamp .venv/train.stamp: .venv/torch.stamp pyproject.toml
+	$(PIP) -e '.$(EXTRAS)'
+	@touch $@
+
+# torch comes first and alone: the largest download fails early, and no other package picks its version.
+.venv/torch.stamp: constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(PIP) '$(TORCH)'
+	@touch $@
+
+.PHONY: demo test check pocket clean

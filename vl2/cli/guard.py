@@ -1,0 +1,84 @@
+"""Every failure ends in one line on stderr and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+import typer
+from typer.core import TyperGroup
+
+from vl2.core.errors import VL2Error
+
+CHECK_FAILED, BAD_INPUT, UNEXPECTED = 1, 2, 70
+INTERRUPTED, CLOSED_PIPE = 130, 141  # 128 and the number of the signal, as shells report them
+EXIT_CODES = "Exit codes: 0 ok, 1 a check failed, 2 bad input, 70 an unexpected error, 130 interrupted."
+
+_DEBUG = "vl2.debug"  # a key of the context's notes, which all commands of one run share
+
+
+class GuardedGroup(TyperGroup):
+    """The root of all commands: no trace reaches the user unless --debug asks for it."""
+
+    def make_context(self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any) -> Any:
+        """Read the arguments that stand before the command."""
+        with guarded(lambda: False):
+            return super().make_context(info_name, args, parent, **extra)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        with guarded(lambda: bool(ctx.meta.get(_DEBUG))):
+            result = super().invoke(ctx)
+            sys.stdout.flush()  # here, where a closed pipe is caught
+            return result
+
+
+def remember_debug(ctx: typer.Context, value: bool) -> bool:
+    """Note that traces are wanted."""
+    if value:
+        ctx.meta[_DEBUG] = True
+    return value
+
+
+@contextmanager
+def guarded(is_debug: Any) -> Iterator[None]:
+    """Turn exceptions into one line and an exit code."""
+    try:
+        yield
+    except (typer.Exit, typer.Abort):
+        raise
+    except VL2Error as error:
+        _end(str(error), BAD_INPUT, is_debug())
+    except typer.TyperException as error:  # the command line itself is wrong, or empty: then help was shown
+        message = error.format_message().strip()
+        _end(message and f"{message.rstrip('.')}. Try --help.", BAD_INPUT, is_debug())
+    except KeyboardInterrupt:
+        _end("Interrupted.", INTERRUPTED, is_debug())
+    except BrokenPipeError:
+        _drop_output()
+        raise typer.Exit(CLOSED_PIPE) from None
+    except Exception as error:  # noqa: BLE001 - the last resort: a trace helps only who asked for it
+        reason = (str(error).strip().splitlines() or [""])[0][:200]
+        line = f"Unexpected {type(error).__name__}: {reason}".rstrip(": ")
+        _end(f"{line}. Run again with --debug to see where.", UNEXPECTED, is_debug())
+
+
+def _end(line: str, code: int, show_trace: bool) -> NoReturn:
+    if show_trace:
+        traceback.print_exc()
+    if line:
+        typer.echo(" ".join(line.split()), err=True)
+    raise typer.Exit(code)
+
+
+def _drop_output() -> None:
+    """Send what is still to be written nowhere: the interpreter flushes once more at its end."""
+    try:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):  # no real stdout, as in tests
+        pass

@@ -1,0 +1,52 @@
+"""The options that every verb of a loaded model takes."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from vl2.cli.guard import remember_debug
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Which model answers, how, and in which form."""
+
+    model: Annotated[str, typer.Option(help="pocket, tiny, small, base, a folder or a hub name.")] = "pocket"
+    max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 512
+    temperature: Annotated[float, typer.Option(help="0 takes the likeliest token; higher varies more.")] = 0.0
+    top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens of this probability.")] = 1.0
+    seed: Annotated[int | None, typer.Option(help="Make sampling repeatable.")] = None
+    max_tiles: Annotated[int | None, typer.Option(help="Most local tiles an image is cut into.")] = None
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None
+    as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False
+    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False
+
+    def sampling(self) -> dict[str, Any]:
+        """Return the settings of the sampler."""
+        names = ("max_new_tokens", "temperature", "top_p", "seed")
+        return {name: getattr(self, name) for name in names}
+
+
+def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of RunOptions; it receives them as `run`."""
+    hints = get_type_hints(RunOptions, include_extras=True)
+    own = [item for item in inspect.signature(verb, eval_str=True).parameters.values() if item.name != "run"]
+    common = [
+        inspect.Parameter(item.name, inspect.Parameter.KEYWORD_ONLY, default=item.default, annotation=hints[item.name])
+        for item in fields(RunOptions)
+    ]
+
+    def command(**values: Any) -> None:
+        run = RunOptions(**{field.name: values.pop(field.name) for field in fields(RunOptions)})
+        verb(**values, run=run)
+
+    command.__name__, command.__doc__ = verb.__name__, verb.__doc__
+    command.__annotations__ = {item.name: item.annotation for item in (*own, *common)}
+    command.__signature__ = inspect.Signature([*own, *common])  # type: ignore[attr-defined]
+    return command

@@ -1,0 +1,117 @@
+"""The generation stages: greedy tokens with and without penalty, to the end, and from a chunked prefill."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vl2.core.batch import ModelInput
+from vl2.engine.cache import TokenCache
+from vl2.engine.generate import decode, embed_prompts, prefill, stream
+from vl2.engine.request import Request
+from vl2.engine.sampler import SamplingSettings, penalize
+from vl2.evaluation.parity.compare import LOGIT_BOUND, MARGIN_BOUND, Comparison
+from vl2.evaluation.parity.recording import Case
+from vl2.model import VL2
+from vl2.processor import Processor
+
+PENALTY_KEY = "greedy_24_reppen"  # followed by the penalty
+WHOLE, CHUNK = 1 << 20, 96  # prefill sizes in tokens
+
+
+@dataclass(frozen=True, kw_only=True)
+class Greedy:
+    """Greedy tokens that run past every eos."""
+
+    tokens: list[list[int]]  # [B][steps]
+    margins: Tensor  # [B, steps] the likeliest logit minus the next
+    last_logits: Tensor  # [B, V] of the last step, before any penalty
+
+
+def compare_generation(case: Case, rows: list[ModelInput], model: VL2, processor: Processor, out: Comparison) -> None:
+    """Compare what the engine generates for a case."""
+    greedy = case.values.take("greedy_24")
+    if greedy is not None:
+        _compare_greedy(case, rows, model, processor, greedy, out)
+    for name, theirs in _penalised(case):
+        found = generate(model, rows, processor.pad_id, len(theirs[0]), penalty=float(name.removeprefix(PENALTY_KEY)))
+        out.exact("greedy, penalised", found.tokens, theirs)
+        smallest = case.values.take("greedy_reppen_margin_min")
+        if smallest is not None:
+            out.close("greedy margins", found.margins.min(), smallest, MARGIN_BOUND)
+    to_the_end = case.values.take("greedy_with_eos")
+    if to_the_end is not None:
+        room = max(len(row) for row in greedy or to_the_end)
+        out.exact("greedy to the end", generate_to_the_end(model, rows, processor, room), to_the_end)
+
+
+@torch.inference_mode()
+def generate(
+    model: VL2, rows: list[ModelInput], pad_id: int, steps: int, *, penalty: float = 1.0, chunk_size: int = WHOLE
+) -> Greedy:
+    """Choose the likeliest token `steps` times, with the engine's own prefill, cache and penalty."""
+    language, lengths = model.config.language_config, [len(row.input_ids) for row in rows]
+    embeds = embed_prompts(model, [Request(prompt=row) for row in rows], pad_id)  # [B, T, D]
+    cache = TokenCache.empty(
+        language, num_rows=len(rows), capacity=max(lengths) + steps, dtype=embeds.dtype, device=embeds.device
+    )
+    seen = torch.zeros(len(rows), language.vocab_size, dtype=torch.bool)  # [B, V]
+    for row, prompt in zip(seen, rows, strict=True):
+        row[prompt.input_ids] = True
+        row[pad_id] |= len(prompt.input_ids) < max(lengths)  # the reference penalises its left padding too
+    tokens: list[Tensor] = []
+    margins: list[Tensor] = []
+    logits = prefill(model, embeds, lengths, cache, chunk_size)  # [B, V]
+    while True:
+        top = (penalize(logits, seen, penalty) if penalty != 1 else logits).topk(2)
+        tokens.append(top.indices[:, 0])
+        margins.append(top.values[:, 0] - top.values[:, 1])
+        if len(tokens) == steps:
+            break
+        seen.scatter_(1, top.indices[:, :1], True)
+        places = [length + len(tokens) - 1 for length in lengths]
+        logits = decode(model, tokens[-1].tolist(), range(len(rows)), places, cache)
+    return Greedy(tokens=torch.stack(tokens, 1).tolist(), margins=torch.stack(margins, 1), last_logits=logits)
+
+
+def generate_to_the_end(model: VL2, rows: list[ModelInput], processor: Processor, room: int) -> list[list[int]]:
+    """Return the tokens of each row as the engine answers it, its eos included."""
+    settings = SamplingSettings(max_new_tokens=room)
+    answers: list[list[int]] = [[] for _ in rows]
+    for event in stream(model, processor.tokenizer, [Request(prompt=row, settings=settings) for row in rows]):
+        answers[event.row] += event.token_ids
+        if event.finish_reason == "stop":
+            answers[event.row].append(processor.eos_id)
+    return answers
+
+
+def _compare_greedy(
+    case: Case, rows: list[ModelInput], model: VL2, processor: Processor, theirs: list[list[int]], out: Comparison
+) -> None:
+    steps = len(theirs[0])
+    found = generate(model, rows, processor.pad_id, steps)
+    out.exact("greedy", found.tokens, theirs)
+    margins, smallest = case.values.take("greedy_margins"), case.values.take("greedy_margins_min")
+    if margins is not None:
+        out.close("greedy margins", found.margins, margins, MARGIN_BOUND)
+    if smallest is not None:
+        out.close("greedy margins", found.margins.min(), smallest, MARGIN_BOUND)
+    last = case.tensors.take("final_step_logits")
+    if last is not None:
+        out.close("logits of the last step", found.last_logits, last, LOGIT_BOUND)
+    text = case.values.take("decoded")
+    if text is not None:
+        out.exact("decoded text", [processor.decode(tokens) for tokens in found.tokens], text)
+    if case.values.take("chunked_prefill_same_tokens") is not None:
+        # ours must agree even where the reference, padded on the left, does not agree with itself
+        chunked = generate(model, rows, processor.pad_id, steps, chunk_size=CHUNK)
+        out.exact("greedy, chunked prefill", chunked.tokens, theirs)
+
+
+def _penalised(case: Case) -> Iterator[tuple[str, list[list[int]]]]:
+    for name in case.values.names():
+        if name.startswith(PENALTY_KEY):
+            yield name, case.values.take(name)

@@ -1,0 +1,130 @@
+"""Pocketbench: how well a model answers held-out drawn pictures, kind by kind, with Wilson intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from vl2.core.boxes import Box
+from vl2.core.sample import BoxesPart, Message, Sample
+from vl2.engine.answer import Answer, generate
+from vl2.engine.request import Request
+from vl2.engine.sampler import SamplingSettings
+from vl2.model import VL2
+from vl2.processor.processor import Processor
+
+MIN_IOU = 0.5
+UNPRINTED_TOLERANCE = 5.0  # a value read off an axis
+MAX_ANSWER_TOKENS = 160
+WILSON_Z = 1.96  # 95 %
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """One held-out question, what was said, and its credit in 0..1."""
+
+    kind: str
+    sample_id: str
+    gold: str
+    said: str
+    credit: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class KindScore:
+    """The mean credit of one kind and its 95 % interval."""
+
+    kind: str
+    num_questions: int
+    score: float
+    low: float
+    high: float
+
+
+def ask_all(model: VL2, processor: Processor, samples: Iterable[Sample], batch_size: int = 32) -> Iterator[Outcome]:
+    """Answer every held-out sample, greedily, and yield its credit."""
+    batch: list[Sample] = []
+    for sample in samples:
+        batch.append(sample)
+        if len(batch) == batch_size:
+            yield from _ask(model, processor, batch)
+            batch = []
+    if batch:
+        yield from _ask(model, processor, batch)
+
+
+def summarise(outcomes: Sequence[Outcome]) -> list[KindScore]:
+    """Return the score of each kind, in the order in which kinds appear."""
+    kinds = dict.fromkeys(outcome.kind for outcome in outcomes)
+    return [_score(kind, [outcome.credit for outcome in outcomes if outcome.kind == kind]) for kind in kinds]
+
+
+def credit(kind: str, sample: Sample, answer: Answer) -> float:
+    """Return the credit of an answer in 0..1."""
+    if kind.startswith(("ground.", "text_ground")):
+        return _grounding_credit(_gold_boxes(sample), answer.boxes)
+    rule = CREDIT_RULES.get(kind, exact)
+    return rule(answer.text, sample.answers)
+
+
+def exact(said: str, gold: Sequence[str]) -> float:
+    """Return 1 when the answer equals an accepted one, letter by letter."""
+    return float(said.strip() in gold)
+
+
+def line_share(said: str, gold: Sequence[str]) -> float:
+    """Return the share of the picture's lines that were read exactly, in their places."""
+    wanted, got = gold[0].split("\n"), said.strip().split("\n")
+    return sum(a == b for a, b in zip(wanted, got, strict=False)) / max(len(wanted), len(got))
+
+
+def near_number(said: str, gold: Sequence[str]) -> float:
+    """Return 1 when the number is within the tolerance of the true one."""
+    try:
+        return float(abs(float(said.strip().rstrip("%")) - float(gold[0].rstrip("%"))) <= UNPRINTED_TOLERANCE)
+    except ValueError:
+        return 0.0
+
+
+CREDIT_RULES: dict[str, Callable[[str, Sequence[str]], float]] = {"lines": line_share, "chart.unprinted": near_number}
+
+
+def _ask(model: VL2, processor: Processor, batch: Sequence[Sample]) -> Iterator[Outcome]:
+    settings = SamplingSettings(max_new_tokens=MAX_ANSWER_TOKENS)
+    requests = [
+        Request(prompt=processor((*sample.messages[:-1], Message("assistant", ())), sample.images), settings=settings)
+        for sample in batch
+    ]
+    answers = generate(model, processor.tokenizer, requests)
+    for sample, answer in zip(batch, answers, strict=True):
+        kind = sample.provenance["kind"]
+        gold = sample.answers[0] if sample.answers else " ".join(str(box.thousandths()) for box in _gold_boxes(sample))
+        yield Outcome(
+            kind=kind, sample_id=sample.id, gold=gold, said=answer.text, credit=credit(kind, sample, answer)
+        )  # fmt: skip
+
+
+def _gold_boxes(sample: Sample) -> tuple[Box, ...]:
+    return tuple(box for part in sample.messages[-1].parts if isinstance(part, BoxesPart) for box in part.boxes)
+
+
+def _grounding_credit(gold: Sequence[Box], said: Sequence[Box]) -> float:
+    """Return 1 when as many boxes were said as there are, each overlapping one of its own by half or more."""
+    if len(gold) != len(said):
+        return 0.0
+    left = list(gold)
+    for box in said:
+        best = max(left, key=box.iou, default=None)
+        if best is None or box.iou(best) < MIN_IOU:
+            return 0.0
+        left.remove(best)
+    return 1.0
+
+
+def _score(kind: str, credits: Sequence[float]) -> KindScore:
+    """Return mean and Wilson interval (for the fractional credits of lines a slightly wide one)."""
+    n, mean, z = len(credits), sum(credits) / len(credits), WILSON_Z
+    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
+    return KindScore(kind=kind, num_questions=n, score=mean, low=middle - half, high=middle + half)

@@ -1,0 +1,93 @@
+"""What training minimises: next tokens, soft coordinates, balanced experts, dense slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vl2.core.boxes import BOX_SCALE
+from vl2.core.batch import IGNORE_INDEX
+from vl2.data.slots import SlotTargets
+from vl2.model.moe import Routing
+from vl2.train.heads import SlotPrediction
+
+COORDINATE_SIGMA = 6.0  # thousandths: half a pixel of a 96-pixel tile
+COORDINATE_REACH = 15
+
+
+@dataclass(frozen=True)
+class CoordinateTokens:
+    """The token of every whole number 0..999, and the tokens that open and close a list of boxes."""
+
+    ids: Tensor  # [1000]
+    opening: int
+    closing: int
+
+
+def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the summed cross-entropy of logits [M, V] against targets [M]."""
+    return F.cross_entropy(logits, targets, reduction="sum")
+
+
+def shifted_targets(labels: Tensor) -> Tensor:
+    """Return what each position should predict [B, T] for labels [B, T]."""
+    return F.pad(labels[:, 1:], (0, 1), value=IGNORE_INDEX)
+
+
+def is_coordinate(input_ids: Tensor, tokens: CoordinateTokens) -> Tensor:
+    """Tell which targets [B, T] are numbers inside a list of boxes (the target is the next token)."""
+    inside = ((input_ids == tokens.opening).long() - (input_ids == tokens.closing).long()).cumsum(1) > 0
+    return inside & torch.isin(shifted_targets(input_ids), tokens.ids)
+
+
+def coordinate_loss(logits: Tensor, targets: Tensor, tokens: CoordinateTokens) -> Tensor:
+    """Return the summed cross-entropy against a bell around each number: a near miss is better than a far one.
+
+    logits [M, V], targets [M] are ids of number tokens.
+    """
+    numbers = torch.searchsorted(tokens.ids.sort().values, targets)
+    numbers = tokens.ids.argsort()[numbers]  # [M]
+    offsets = torch.arange(-COORDINATE_REACH, COORDINATE_REACH + 1)
+    weights = torch.softmax(-(offsets.float() ** 2) / (2 * COORDINATE_SIGMA**2), 0)
+    nearby = (numbers[:, None] + offsets).clamp(0, BOX_SCALE)  # [M, 2*reach+1]
+    log_probs = F.log_softmax(logits, dim=-1).gather(1, tokens.ids[nearby])
+    return -(log_probs * weights).sum()
+
+
+def sequence_aux_loss(routing: Routing, batch_size: int) -> Tensor:
+    """Return the balance loss of one layer, per row and averaged over rows (the paper's expert-level loss).
+
+    Fraction of choices times mean score of each expert, summed over experts; 1 when all are equal.
+    """
+    num_experts = routing.scores.shape[1]
+    ids = routing.topk_ids.view(batch_size, -1)  # [B, T*K]
+    scores = routing.scores.view(batch_size, -1, num_experts)  # [B, T, E]
+    chosen = torch.zeros(batch_size, num_experts).scatter_add_(1, ids, torch.ones(ids.shape))
+    chosen = chosen * num_experts / ids.shape[1]  # [B, E]
+    return (chosen * scores.mean(1)).sum(1).mean()
+
+
+def slot_loss(prediction: SlotPrediction, targets: SlotTargets) -> Tensor:
+    """Return the mean loss of characters, figures and box edges over the patches that are asked."""
+    logits, wanted = prediction.characters.flatten(0, -2), targets.characters.flatten()
+    # letters and blanks are averaged apart: nine slots of ten are blank
+    letters = F.cross_entropy(logits[wanted > 0], wanted[wanted > 0]) if (wanted > 0).any() else torch.zeros(())
+    blanks = F.cross_entropy(logits[wanted == 0], wanted[wanted == 0]) if (wanted == 0).any() else torch.zeros(())
+    figures = F.cross_entropy(prediction.figures.flatten(0, -2), targets.figures.flatten(), ignore_index=-1)
+    has_box = targets.edges[..., 0] >= 0
+    edges = torch.zeros(())
+    if has_box.any():
+        edges = F.smooth_l1_loss(prediction.edges[has_box].float(), targets.edges[has_box], beta=0.05) * 4
+    return letters + blanks + figures + edges
+
+
+def slot_accuracy(prediction: SlotPrediction, targets: SlotTargets) -> tuple[float, float]:
+    """Return the share of right characters among non-blank slots and of right figures among figure patches."""
+    asked = targets.characters > 0
+    right = (prediction.characters.argmax(-1) == targets.characters)[asked].float().mean()
+    figure = targets.figures > 0
+    right_figure = (prediction.figures.argmax(-1) == targets.figures)[figure].float().mean()
+    return float(right), float(right_figure)

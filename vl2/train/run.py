@@ -1,0 +1,86 @@
+"""Build everything that a recipe names, and train."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+
+from vl2.core.batch import ModelInput
+from vl2.core.boxes import BOX_SCALE
+from vl2.core.errors import ConfigError
+from vl2.core.sample import Sample
+from vl2.core.settings import build, load_yaml, override
+from vl2.data.loader import Loader
+from vl2.data.mixture import Mixture
+from vl2.data.slots import FigureClasses
+from vl2.data.transcribe import transcribe
+from vl2.model import PRESETS, VL2
+from vl2.processor.marks import DET, DET_END
+from vl2.processor.processor import Processor
+from vl2.train.checkpoint import load_checkpoint
+from vl2.train.config import RunConfig
+from vl2.train.initial import initialise
+from vl2.train.losses import CoordinateTokens
+from vl2.train.stages import STAGES
+from vl2.train.trainer import Trainer, load_modules, load_slot_head
+
+FIGURES_FILE = "figures.txt"  # beside the shard folders: one figure label a line
+
+
+def train(recipe: str | Path, assignments: list[str]) -> None:
+    """Run one recipe, alone or as one of torchrun's processes. Raises VL2Error on whatever it names wrongly."""
+    config = build(RunConfig, override(load_yaml(recipe), assignments), thing=str(recipe))
+    if config.stage not in STAGES:
+        raise ConfigError(str(recipe), "unknown stage", got=config.stage, expected=", ".join(STAGES))
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        dist.init_process_group("gloo")
+    try:
+        build_trainer(config).run()
+    finally:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+
+def build_trainer(config: RunConfig) -> Trainer:
+    """Return a trainer with its model, data and first weights."""
+    processor = Processor.from_directory(config.tokenizer)
+    model_config = PRESETS[config.preset]
+    labels = (Path(config.data) / FIGURES_FILE).read_text(encoding="utf-8").split("\n")
+    loader = Loader(
+        process=partial(process, processor, config.stage),
+        pad_id=processor.pad_id,
+        tile_size=model_config.vision_config.image_size,
+        side=processor.settings.side,
+        classes=FigureClasses([label for label in labels if label]),
+        skipped=Counter(),
+        large_share=config.large_share,
+    )
+    numbers = torch.tensor([processor.tokenizer.id_of(str(number)) for number in range(BOX_SCALE + 1)])
+    ids = processor.tokenizer.id_of
+    tokens = CoordinateTokens(ids=numbers, opening=ids(DET), closing=ids(DET_END))
+    torch.manual_seed(config.seed)
+    model = VL2(model_config)
+    initialise(model, numbers)
+    trainer = Trainer(config, model, loader, Mixture(Path(config.data), config.mix, config.seed), tokens)
+    for earlier in config.init:
+        tensors, state = load_checkpoint(Path(earlier) / "checkpoint")
+        stage = STAGES[state["config"]["stage"]]
+        load_modules(model, tensors, stage.trains)
+        if stage.sees_images:
+            load_slot_head(trainer.slot_head, tensors)
+    trainer.optimizer.take_weights()
+    return trainer
+
+
+def process(processor: Processor, stage: str, sample: Sample) -> ModelInput:
+    """Return the model input of a sample as the stage wants it: told in text, or seen; all text or answers."""
+    row = STAGES[stage]
+    if not row.sees_images:
+        sample = transcribe(sample)
+    return processor(sample, for_training=True, mask_prompt=row.supervises == "answers")

@@ -1,0 +1,215 @@
+"""Run one stage: steps of microbatches, averaged over processes, logged, saved and resumed."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vl2.core.batch import IGNORE_INDEX, Batch
+from vl2.data.loader import Loader, Microbatch
+from vl2.data.mixture import Mixture
+from vl2.model import VL2
+from vl2.model.adaptor import layout
+from vl2.train.checkpoint import load_checkpoint, save_checkpoint
+from vl2.train.config import RunConfig
+from vl2.train.heads import SlotHead
+from vl2.train.losses import (
+    CoordinateTokens, coordinate_loss, is_coordinate, next_token_loss, sequence_aux_loss, shifted_targets,
+    slot_accuracy, slot_loss,
+)  # fmt: skip
+from vl2.train.optim import Optimizer
+from vl2.train.stages import STAGES
+
+RESERVE_STEPS = 1  # a deadline is judged by the slowest process, one step late
+
+
+@dataclass
+class Tally:
+    """Sums of one step, kept as one tensor so that processes can add theirs."""
+
+    values: dict[str, float]
+
+    def add(self, **values: float) -> None:
+        """Add to the named sums."""
+        for name, value in values.items():
+            self.values[name] = self.values.get(name, 0.0) + value
+
+
+class Trainer:
+    """One process of one run."""
+
+    def __init__(
+        self, config: RunConfig, model: VL2, loader: Loader, mixture: Mixture, tokens: CoordinateTokens
+    ) -> None:
+        self.config, self.model, self.loader, self.mixture, self.tokens = config, model, loader, mixture, tokens
+        self.stage = STAGES[config.stage]
+        self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        width = model.config.language_config.hidden_size
+        self.slot_head = SlotHead(width, len(loader.classes)).to(getattr(torch, config.precision))
+        self.model.to(getattr(torch, config.precision))
+        self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
+        self.out = Path(config.out)
+        self.step, self.elapsed_s = 0, 0.0
+
+    def run(self) -> None:
+        """Train to the end of the stage, from the run's last checkpoint when there is one."""
+        self._resume()
+        start = self.config.first_sample + self.step * self.config.batch_size
+        samples = self.mixture.samples(start, self.rank, self.world_size)
+        steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
+        while self._progress() < 1:
+            began = time.monotonic()
+            record = self._train_step(next(steps))
+            self.elapsed_s += time.monotonic() - began
+            self._log(record)
+            if self.step % self.config.save_every == 0 or self._progress() >= 1:
+                self._save()
+
+    def _train_step(self, microbatches: list[Microbatch]) -> dict[str, float]:
+        tally = Tally({})
+        for microbatch in microbatches:
+            loss = self._loss(microbatch, tally)
+            loss.backward()
+        names = sorted(tally.values)
+        extra = torch.tensor([tally.values[name] for name in names] + [self.elapsed_s])
+        flat = torch.cat((self.optimizer.gradients(), extra))
+        if self.world_size > 1:
+            dist.all_reduce(flat)
+        gradients, sums = flat[: -len(extra)], flat[-len(extra) :].tolist()
+        record = dict(zip(names, sums, strict=False))
+        self.elapsed_s = sums[-1] / self.world_size
+        gradients /= record["weight"]
+        norm = float(gradients.norm())
+        gradients *= min(1.0, self.config.clip / (norm + 1e-6))
+        self.optimizer.step(gradients, self._lr_scale())
+        self.step += 1
+        return {name: value / record["weight"] for name, value in record.items() if name != "weight"} | {
+            "weight": record["weight"], "grad_norm": norm
+        }  # fmt: skip
+
+    def _loss(self, microbatch: Microbatch, tally: Tally) -> Tensor:
+        """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
+        batch, features = microbatch.batch, None
+        if batch.tiles is not None:
+            features = self.model.adaptor(self.model.vision(batch.tiles, self.model.backends))
+        if self.stage.supervises == "slots":
+            weight = float(len(batch.tiles)) if batch.tiles is not None else 0.0
+            text_loss = torch.zeros(())
+        else:
+            text_loss, weight = self._text_loss(batch, features, tally)
+        loss = text_loss
+        if features is not None and microbatch.slots is not None and self.config.slot_weight:
+            prediction = self.slot_head(features)
+            dense = slot_loss(prediction, microbatch.slots)
+            loss = loss + self.config.slot_weight * weight * dense
+            characters, figures = slot_accuracy(prediction, microbatch.slots)
+            tally.add(slots=float(dense.detach()) * weight, characters=_real(characters) * weight, figures=_real(figures) * weight)
+        tally.add(weight=weight)
+        return loss
+
+    def _text_loss(self, batch: Batch, features: Tensor | None, tally: Tally) -> tuple[Tensor, float]:
+        model, labels = self.model, batch.labels
+        assert labels is not None  # the loader labels every batch
+        if features is not None:
+            visual = layout(features, batch.grids, model.tile_newline, model.view_separator)
+            batch = replace(batch, visual_embeds=visual)
+        hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, model.backends)
+        targets = shifted_targets(labels)  # [B, T]
+        asked = targets != IGNORE_INDEX  # [B, T]
+        soft = is_coordinate(batch.input_ids, self.tokens) & asked  # [B, T]
+        hard = asked & ~soft  # [B, T]
+        plain = next_token_loss(model.logits(hidden.states[hard]), targets[hard])
+        boxes = torch.zeros(())
+        if soft.any():
+            boxes = coordinate_loss(model.logits(hidden.states[soft]), targets[soft], self.tokens)
+        weight = float(asked.sum())
+        balance = sum(
+            (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
+        )
+        tally.add(text=float(plain.detach()), coordinates=float(boxes.detach()), num_coordinates=float(soft.sum()), balance=float(balance.detach()) * weight)
+        return plain + boxes + self.config.aux_weight * weight * balance, weight
+
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters that this stage moves; the others take no gradient."""
+        trained = {}
+        for name, parameter in self.model.named_parameters():
+            moves = name.startswith(self.stage.trains) and parameter.requires_grad
+            parameter.requires_grad_(moves)
+            if moves:
+                trained[name] = parameter
+        if self.stage.sees_images and self.config.slot_weight:
+            trained |= {f"slot_head.{name}": p for name, p in self.slot_head.named_parameters()}
+        return trained
+
+    def _progress(self) -> float:
+        by_steps = self.step / self.config.num_steps
+        if not self.config.max_hours:
+            return by_steps
+        return max(by_steps, self.elapsed_s / (self.config.max_hours * 3600))
+
+    def _lr_scale(self) -> float:
+        """Return the warm-up and linear decay factor."""
+        warmup = min(1.0, (self.step + 1) / max(1, self.config.warmup_steps))
+        decay = (1 - self._progress()) / max(1e-9, 1 - self.config.decay_from)
+        return warmup * max(0.02, min(1.0, decay))
+
+    def _log(self, record: Mapping[str, float]) -> None:
+        if self.rank or (self.step % self.config.log_every and self._progress() < 1):
+            return
+        self.out.mkdir(parents=True, exist_ok=True)
+        line: dict[str, Any] = {
+            "step": self.step, "samples": self.step * self.config.batch_size, "seconds": round(self.elapsed_s, 1),
+            "lr_scale": round(self._lr_scale(), 4), **{name: round(value, 5) for name, value in record.items()},
+            "skipped": sum(self.loader.skipped.values()),
+        }  # fmt: skip
+        with (self.out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(line) + "\n")
+
+    def _save(self) -> None:
+        if self.rank:
+            return
+        tensors = {f"model.{name}": p.detach().float() for name, p in self.model.named_parameters()}
+        tensors |= {f"slot_head.{name}": p.detach().float() for name, p in self.slot_head.named_parameters()}
+        for name, master in self.optimizer.master.items():
+            tensors[name if name.startswith("slot_head.") else f"model.{name}"] = master.clone()
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()}
+        state = {"step": self.step, "elapsed_s": self.elapsed_s, "config": asdict(self.config)}
+        save_checkpoint(self.out / "checkpoint", tensors, state)
+
+    def _resume(self) -> None:
+        folder = self.out / "checkpoint"
+        if not folder.exists() and not folder.with_name("checkpoint.old").exists():
+            return
+        tensors, state = load_checkpoint(folder)
+        load_modules(self.model, tensors, prefixes=("",))
+        load_slot_head(self.slot_head, tensors)
+        optimizer = {key.removeprefix("optimizer."): t for key, t in tensors.items() if key.startswith("optimizer.")}
+        self.optimizer.load_state(optimizer, state["step"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+
+@torch.no_grad()
+def load_modules(model: VL2, tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> None:
+    """Copy the checkpoint's parameters whose names begin with one of `prefixes`."""
+    for name, parameter in model.named_parameters():
+        if name.startswith(prefixes):
+            parameter.copy_(tensors[f"model.{name}"])
+
+
+@torch.no_grad()
+def load_slot_head(head: SlotHead, tensors: Mapping[str, Tensor]) -> None:
+    """Copy the slot head's parameters."""
+    for name, parameter in head.named_parameters():
+        parameter.copy_(tensors[f"slot_head.{name}"])
+
+
+def _real(value: float) -> float:
+    return 0.0 if value != value else value  # no such slot in this microbatch

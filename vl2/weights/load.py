@@ -1,0 +1,132 @@
+"""Load a model from an official checkpoint, in about the memory of the model itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vl2.core.errors import WeightsError, nearest
+from vl2.kernels import Backends
+from vl2.model import VL2, VL2Config
+from vl2.weights.hub import find_checkpoint
+from vl2.weights.names import Place, is_stacked, official_key, places_of
+from vl2.weights.preflight import check_memory, plan_memory
+from vl2.weights.stored import DTYPES, Header, StoredTensors, open_tensors
+
+NAMED_IN_ERRORS = 3  # tensors listed by name; the rest are counted
+# The least use that makes loading worth while: one picture and a short answer.
+LEAST_CONTEXT_TOKENS, LEAST_TILES = 1024, 2
+
+
+def load_model(
+    path_or_name: str | Path,
+    *,
+    dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    backends: Backends | None = None,
+) -> VL2:
+    """Load a checkpoint directory, or a hub repository by name. `dtype` None keeps the stored one.
+
+    Raises WeightsError when files and model differ, ConfigError when config.json cannot be used, and
+    MemoryPreflightError before anything is allocated when the model does not fit.
+    """
+    directory = find_checkpoint(path_or_name)
+    config = VL2Config.from_file(directory / "config.json")
+    with torch.device("meta"):
+        model = VL2(config, backends or Backends.best(device))
+    with open_tensors(directory) as stored:
+        check_stored(model, stored.headers)
+        dtype = dtype or _common_dtype(stored.headers)
+        plan = plan_memory(config, dtype=dtype, context_tokens=LEAST_CONTEXT_TOKENS, num_tiles=LEAST_TILES)
+        check_memory(plan, device=device)
+        for name, parameter in list(model.named_parameters()):
+            values = _read_parameter(name, parameter, stored, dtype, device)
+            _replace(model, name, nn.Parameter(values, requires_grad=parameter.requires_grad))
+    return model.eval()
+
+
+def expected_tensors(model: VL2) -> dict[str, tuple[int, ...]]:
+    """Return the official key and shape of every tensor that a checkpoint of this model holds."""
+    expected: dict[str, tuple[int, ...]] = {}
+    for name, parameter in model.named_parameters():
+        for place in places_of(name, parameter):
+            shape = parameter.shape if place.expert is None else parameter.shape[1:]
+            expected[key_of(place)] = tuple(shape)
+    return expected
+
+
+def key_of(place: Place) -> str:
+    """Return the official key. Raises WeightsError for a parameter that the official format has not."""
+    key = official_key(place)
+    if key is None:
+        raise WeightsError(str(place), "has no name in the official format", do="Use an adaptor of depth 2.")
+    return key
+
+
+def check_stored(model: VL2, headers: dict[str, Header]) -> None:
+    """Hold the stored tensors against the model. Raises WeightsError that names the first ones that differ."""
+    expected = expected_tensors(model)
+    _check_vocabulary(headers, expected)
+    unexpected = [key for key in headers if key not in expected]
+    if unexpected:
+        raise WeightsError(
+            "checkpoint", f"{len(unexpected)} tensors have no place in the model", got=_listed(unexpected),
+            do=nearest(unexpected[0], expected) or "Use the config.json that belongs to the weights.",
+        )
+    missing = [key for key in expected if key not in headers]
+    if missing:
+        raise WeightsError(
+            "checkpoint", f"{len(missing)} of {len(expected)} tensors are missing", got=f"no {_listed(missing)}",
+            do="Fetch the whole checkpoint, and the config.json that belongs to it.",
+        )
+    wrong = [key for key, shape in expected.items() if headers[key].shape != shape]
+    if wrong:
+        raise WeightsError(
+            "checkpoint", f"{len(wrong)} tensors have another shape than config.json says: {_listed(wrong)}",
+            got=list(headers[wrong[0]].shape), expected=list(expected[wrong[0]]),
+            do="Use the config.json that belongs to the weights.",
+        )
+
+
+def _check_vocabulary(headers: dict[str, Header], expected: dict[str, tuple[int, ...]]) -> None:
+    """Name the field for the mistake that a published config.json makes."""
+    key = key_of(Place("language.embedding.weight"))
+    found, rows = headers.get(key), expected[key][0]
+    if found is not None and len(found.shape) == 2 and found.shape[0] != rows:
+        raise WeightsError(
+            "config.json", "language_config.vocab_size does not fit the weights", got=rows, expected=found.shape[0],
+            do=f"Set it to {found.shape[0]}.",
+        )
+
+
+def _listed(keys: list[str]) -> str:
+    more = len(keys) - NAMED_IN_ERRORS
+    return ", ".join(repr(key) for key in keys[:NAMED_IN_ERRORS]) + (f" and {more} more" if more > 0 else "")
+
+
+def _common_dtype(headers: dict[str, Header]) -> torch.dtype:
+    """Return the type of most of the stored bytes: a few float32 norms do not make a float32 model."""
+    sizes: Counter[torch.dtype] = Counter(dict.fromkeys(DTYPES.values(), 0))
+    for header in headers.values():
+        sizes[header.dtype] += header.num_bytes
+    return sizes.most_common(1)[0][0]
+
+
+def _read_parameter(
+    name: str, parameter: Tensor, stored: StoredTensors, dtype: torch.dtype, device: torch.device | str
+) -> Tensor:
+    """Return the values of a parameter; experts are read straight into their slices."""
+    if not is_stacked(name):
+        return stored.read(key_of(Place(name))).to(device=device, dtype=dtype)
+    values = torch.empty(parameter.shape, dtype=dtype, device=device)
+    for place in places_of(name, parameter):
+        values[place.expert].copy_(stored.read(key_of(place)))
+    return values
+
+
+def _replace(model: VL2, name: str, parameter: nn.Parameter) -> None:
+    owner, _, attribute = name.rpartition(".")
+    setattr(model.get_submodule(owner), attribute, parameter)

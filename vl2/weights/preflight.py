@@ -1,0 +1,160 @@
+"""Say before anything is allocated how much memory a model needs, and whether this machine has it.
+
+The sums, in bytes, with i bytes a number (letters as in the legend, P patches of a tile, C vision width, L layers):
+  weights      parameters * i
+  cache        B * T * L * entry * i, an entry being R + Dr (latent attention) or 2 * D (MHA)
+  activations  the largest moment of a prefill: attention scores in i, in float32 and in i again, or the experts
+               vision   N * (H * P^2 * (2 * i + 4) + 6 * P * C * i)
+               language B * max(H * T^2 * (2 * i + 4), T * K * D * (3 * i + 8)) + B * T * (6 * D * i + T)
+  runtime      Python and PyTorch before the first tensor
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from vl2.core.errors import MemoryPreflightError
+from vl2.model import VL2, VL2Config
+from vl2.model.config import LanguageConfig, VisionConfig
+
+RUNTIME_BYTES = 330_000_000
+SMALLER_FORMATS = {"bfloat16": 2.0, "int8": 1.05, "int4": 0.56}  # bytes a parameter, scales included
+CGROUP, CGROUP_OF_PROCESS, MEMINFO = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc/meminfo")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryPlan:
+    """Bytes that a model will need."""
+
+    num_parameters: int
+    weights: int
+    cache: int
+    activations: int
+    runtime: int = RUNTIME_BYTES
+
+    @property
+    def total(self) -> int:
+        """Return the sum in bytes."""
+        return self.weights + self.cache + self.activations + self.runtime
+
+    def __str__(self) -> str:
+        parts = {"weights": self.weights, "cache": self.cache, "activations": self.activations, "runtime": self.runtime}
+        return f"{_gb(self.total)}: " + " + ".join(f"{name} {_gb(size)}" for name, size in parts.items())
+
+
+def plan_memory(
+    config: VL2Config, *, dtype: torch.dtype, context_tokens: int, num_tiles: int, batch: int = 1
+) -> MemoryPlan:
+    """Add up what generation needs: `batch` rows of `context_tokens`, prefilled at once, and `num_tiles` in all."""
+    language, item_size = config.language_config, dtype.itemsize
+    num_parameters = count_parameters(config)
+    return MemoryPlan(
+        num_parameters=num_parameters,
+        weights=num_parameters * item_size,
+        cache=batch * context_tokens * language.num_hidden_layers * language.cache_width * item_size,
+        activations=max(
+            num_tiles * _vision_bytes(config.vision_config, item_size),
+            batch * _language_bytes(language, item_size, context_tokens),
+        ),
+    )
+
+
+def count_parameters(config: VL2Config) -> int:
+    """Return the parameters of a model, without allocating any."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in VL2(config).parameters())
+
+
+def check_memory(plan: MemoryPlan, available: int | None = None, *, device: torch.device | str = "cpu") -> None:
+    """Raise MemoryPreflightError when the plan needs more than is available; None asks the machine."""
+    available = available_bytes(device) if available is None else available
+    if available is None or plan.total <= available:
+        return
+    sizes = {name: round(plan.num_parameters * size) for name, size in SMALLER_FORMATS.items()}
+    others = plan.total - plan.weights
+    fitting = [
+        f"{name} weights (about {_gb(size + others)})"
+        for name, size in sizes.items()
+        if size < plan.weights and size + others <= available
+    ]
+    raise MemoryPreflightError(
+        "memory", "the model does not fit", got=f"{_gb(available)} free", expected=str(plan),
+        do=f"Use {' or '.join([*fitting, 'a smaller model'])}, or free memory.",
+    )
+
+
+def available_bytes(device: torch.device | str = "cpu") -> int | None:
+    """Return what can still be allocated on a device, None when the machine does not tell."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    rooms = [room for room in (_machine_room(), *_cgroup_rooms()) if room is not None]
+    if rooms:
+        return max(0, min(rooms))
+    try:  # no /proc: count all memory as free rather than refuse to run
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _vision_bytes(config: VisionConfig, item_size: int) -> int:
+    patches = config.patches_per_side**2
+    scores = config.heads * patches**2 * (2 * item_size + 4)
+    return scores + 6 * patches * config.width * item_size
+
+
+def _language_bytes(config: LanguageConfig, item_size: int, tokens: int) -> int:
+    scores = config.num_attention_heads * tokens**2 * (2 * item_size + 4)
+    experts = tokens * (config.num_experts_per_tok or 0) * config.hidden_size * (3 * item_size + 8)
+    return max(scores, experts) + tokens * (6 * config.hidden_size * item_size + tokens)
+
+
+def _machine_room() -> int | None:
+    """Return MemAvailable, which counts the page cache as free."""
+    for line in _lines(MEMINFO):
+        name, _, rest = line.partition(":")
+        if name == "MemAvailable":
+            return int(rest.split()[0]) * 1024
+    return None
+
+
+def _cgroup_rooms() -> list[int]:
+    """Return the room below the limit of each group that the process is in, of version 2 or 1."""
+    rooms: list[int] = []
+    for line in _lines(CGROUP_OF_PROCESS):
+        _, controllers, path = line.split(":", 2)
+        if controllers not in ("", "memory"):
+            continue
+        root = CGROUP / controllers
+        limit, used = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
+        own = root / path.strip("/")
+        for group in {root, *(parent for parent in (own, *own.parents) if parent.is_relative_to(root))}:
+            found = [_number(group / name) for name in (limit, used)]
+            if found[0] is not None and found[1] is not None:
+                rooms.append(found[0] - found[1] + _page_cache(group))
+    return rooms
+
+
+def _page_cache(group: Path) -> int:
+    """Return the bytes of files that the kernel drops before it refuses memory."""
+    names = ("inactive_file", "total_inactive_file")
+    return max((int(line.split()[1]) for line in _lines(group / "memory.stat") if line.split()[0] in names), default=0)
+
+
+def _number(path: Path) -> int | None:
+    text = "".join(_lines(path))
+    return int(text) if text.isdigit() else None  # "max" where there is no limit
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="ascii", errors="replace").splitlines()
+    except OSError:
+        return []
+
+
+def _gb(size: int) -> str:
+    return f"{size / 1e9:.1f} GB"
