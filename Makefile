@@ -1,7 +1,7 @@
 # make demo    read a sign and find a shape with the bundled model
 # make test    everything that must hold before a change lands: style, layers, types, tests
 # make check   the same without the tests
-# make pocket  train the bundled model again, from its corpus to its files
+# make pocket  draw the corpus and train the bundled model again, into runs/pocket/model; hours, goes on where it stopped
 # make clean   remove outputs and caches; training runs in runs/ stay, and so does .venv
 #
 # Each target sets up what it needs in .venv, and again after pyproject.toml or constraints.txt has changed.
@@ -25,8 +25,12 @@ check: .venv/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/basedpyright
 
+POCKET_STAGES := warmup_vision warmup_language align pretrain sft
 pocket: .venv/train.stamp
-	$(BIN)/vl2 train pocket
+	$(BIN)/vl2 corpus recipes/pocket/corpus.yaml
+	for stage in $(POCKET_STAGES); do $(BIN)/vl2 train recipes/pocket/$$stage.yaml --processes 2 || exit 1; done
+	$(BIN)/vl2 export runs/pocket/sft runs/pocket/model
+	$(BIN)/vl2 eval run pocketbench --model runs/pocket/model
 
 clean:
 	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
@@ -34,7 +38,7 @@ clean:
 
 .venv/core.stamp: EXTRAS :=
 .venv/dev.stamp: EXTRAS := [dev]
-.venv/train.stamp: EXTRAS := [train,corpus]
+.venv/train.stamp: EXTRAS := [pocket]
 .venv/core.stamp .venv/dev.stamp .venv/train.stamp: .venv/torch.stamp pyproject.toml
 	$(PIP) -e '.$(EXTRAS)'
 	@touch $@

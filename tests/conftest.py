@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import socket
 
+import hypothesis
 import pytest
+import torch
 
 os.environ["HF_HUB_OFFLINE"] = "1"  # before any test imports the hub client
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+
+hypothesis.settings.register_profile("vl2", deadline=None)  # a busy machine is not a failure
+hypothesis.settings.load_profile("vl2")
+torch.set_num_threads(1)  # small models: a second thread costs more than it brings on a busy machine
 
 LOCAL = {"127.0.0.1", "::1", "localhost", "0.0.0.0"}
 

@@ -14,8 +14,8 @@ from PIL import Image, ImageOps
 
 from vl2.core.errors import ConfigError, ImageError
 from vl2.core.sample import ImagePart, Message, TextPart
-from vl2.core.tiles import TileGrid
-from vl2.processor import Placement, Processor, ProcessorSettings, TilingRule, Tokenizer, candidate_resolutions, fit
+from vl2.core.tiles import TileGrid, candidate_resolutions
+from vl2.processor import Placement, Processor, ProcessorSettings, TilingRule, Tokenizer, fit
 from vl2.processor.tiles import Normalization, to_tiles
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "processor"
@@ -61,6 +61,7 @@ def test_three_images_are_not_tiled(num_images, grid):
     assert RULE.grid_for(1000, 400, num_images) == grid
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES, st.integers(1, 12))
 def test_max_tiles_bounds_the_grid(width, height, max_tiles):
     assert RULE.grid_for(width, height, max_tiles=max_tiles).num_local_tiles <= max_tiles
@@ -121,6 +122,7 @@ def test_equality_10_formula_is_placeholders(width, height, num_images, max_tile
     assert formula == 6 * 7 + 1 + (grid.rows * 6) * (grid.cols * 6 + 1)
 
 
+@settings(deadline=None)
 @given(SIDES, SIDES)
 def test_the_released_side(width, height):
     grid = RULE.grid_for(width, height)

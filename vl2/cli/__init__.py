@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vl2
-from vl2.cli import chat, inspection, models, verbs
+from vl2.cli import chat, evaluation, inspection, models, training, verbs
 from vl2.cli.guard import EXIT_CODES, GuardedGroup
 from vl2.cli.options import with_run_options
 
@@ -18,8 +18,11 @@ app = typer.Typer(
 for verb in (verbs.ask, chat.chat, verbs.detect, verbs.point, verbs.caption, verbs.read):
     app.command(epilog=EXIT_CODES)(with_run_options(verb))
 app.command(epilog=EXIT_CODES)(models.models)
+for verb in (training.corpus, training.train, training.export):
+    app.command(epilog=EXIT_CODES)(verb)
 app.add_typer(inspection.app, name="inspect")
-# serve, train, corpus, eval, convert, quantize, bench and plan are added here, each from a module of its own
+app.add_typer(evaluation.app, name="eval")
+# serve, convert, quantize, bench and plan are added here, each from a module of its own
 
 
 def _show_version(value: bool) -> None:

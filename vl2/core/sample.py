@@ -94,13 +94,9 @@ def sample_from_dict(record: dict[str, Any], images: tuple[ImageSource, ...] | N
     """Build a Sample from `sample_to_dict`'s mapping; `images` replaces the record's own image sources."""
     return Sample(
         id=record["id"],
-        messages=tuple(
-            Message(m["role"], tuple(_part_from_dict(p) for p in m["parts"])) for m in record["messages"]
-        ),
+        messages=tuple(Message(m["role"], tuple(_part_from_dict(p) for p in m["parts"])) for m in record["messages"]),
         images=images if images is not None else tuple(ImageSource(**i) for i in record["images"]),
-        objects=tuple(
-            SceneObject(o["label"], tuple(o["box"]), o["image"], o["kind"]) for o in record["objects"]
-        ),
+        objects=tuple(SceneObject(o["label"], tuple(o["box"]), o["image"], o["kind"]) for o in record["objects"]),
         answers=tuple(record["answers"]),
         provenance=record["provenance"],
         quality=record["quality"],

@@ -15,14 +15,14 @@ DRAW_BLOCK = 4096  # draws made at once; also what a resume replays at once
 
 
 class Mixture:
-    """Endless samples of the folders under `root`, picked by `weights`; each folder is read in order, again and again."""
+    """Endless samples of the folders under `root`, picked by `weights`; each folder is read in order, over and over."""
 
     def __init__(self, root: Path, weights: Mapping[str, float], seed: int) -> None:
         present = sorted(path.name for path in root.iterdir() if path.is_dir()) if root.is_dir() else []
         for name in weights:
             if name not in present:
                 raise VL2Error(
-                    f"mixture {root}", f"no folder for {name!r}", got=", ".join(present) or "nothing", do=nearest(name, present)
+                    f"mixture {root}", f"no folder for {name!r}", got=", ".join(present), do=nearest(name, present)
                 )
         self.names = sorted(name for name, weight in weights.items() if weight > 0)
         self.folders = {name: ShardFolder(root / name) for name in self.names}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import tarfile
+from collections.abc import Iterator
 from functools import lru_cache
 from pathlib import Path
 
@@ -25,6 +26,10 @@ class ShardFolder:
 
     def __len__(self) -> int:
         return self.num_samples
+
+    def __iter__(self) -> Iterator[Sample]:
+        for path in self.paths:
+            yield from _read_shard(path)
 
     def __getitem__(self, index: int) -> Sample:
         shard, place = divmod(index, self.shard_size)

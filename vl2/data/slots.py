@@ -43,7 +43,9 @@ class FigureClasses:
         return len(self.numbers) + 1
 
 
-def slot_targets(sample: Sample, grids: Sequence[TileGrid], tile_size: int, side: int, classes: FigureClasses) -> SlotTargets:
+def slot_targets(
+    sample: Sample, grids: Sequence[TileGrid], tile_size: int, side: int, classes: FigureClasses
+) -> SlotTargets:
     """Place the sample's objects into the shuffled patches of every tile; `side` is Q."""
     parts = []
     for number, grid in enumerate(grids):
@@ -63,25 +65,23 @@ def _view(
     """Targets of one canvas of tiles (columns, rows)."""
     cols, rows = tiles
     placed = fit(*size, cols * tile_size, rows * tile_size)
-    scale_x, scale_y = placed.width / size[0], placed.height / size[1]
     height, width = rows * side, cols * side
     cell = tile_size / side
     characters = np.zeros((height, width, NUM_SLOTS), dtype=np.int64)
     filled = np.zeros((height, width), dtype=np.int64)
     figures = np.zeros((height, width), dtype=np.int64)
     edges = np.full((height, width, NUM_EDGES), -1.0, dtype=np.float32)
-    if min(scale_x, scale_y) < MIN_SCALE:
+    if min(placed.width / size[0], placed.height / size[1]) < MIN_SCALE:
         characters[:] = -1
     for item in objects:
-        left, top, right, bottom = item.box
-        box = (left * scale_x + placed.x, top * scale_y + placed.y, right * scale_x + placed.x, bottom * scale_y + placed.y)
+        box = placed.map_box(item.box, *size)
         if item.kind == "glyph":
             _put_character(characters, filled, item.label, box, cell)
         elif item.label in classes.numbers:
             area = _covered(box, cell, height, width)
             figures[area] = classes.numbers[item.label]
             if has_edges:
-                edges[area] = (left / size[0], top / size[1], right / size[0], bottom / size[1])
+                edges[area] = [edge / size[i % 2] for i, edge in enumerate(item.box)]
     return SlotTargets(
         torch.from_numpy(_cut(characters, cols, rows, side)),
         torch.from_numpy(_cut(figures, cols, rows, side)),

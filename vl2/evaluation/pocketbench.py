@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from vl2.core.boxes import Box
+from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, Message, Sample
+from vl2.data.shards import ShardFolder
 from vl2.engine.answer import Answer, generate
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
@@ -52,6 +56,19 @@ def ask_all(model: VL2, processor: Processor, samples: Iterable[Sample], batch_s
             batch = []
     if batch:
         yield from _ask(model, processor, batch)
+
+
+def held_out(root: Path, *, prefix: str = "", limit: int = 0) -> Iterator[Sample]:
+    """Yield the held-out samples under `root` whose kind begins with `prefix`, at most `limit` of each kind."""
+    seen: Counter[str] = Counter()
+    for folder in sorted(path for path in root.glob("*") if path.is_dir()):
+        for sample in ShardFolder(folder):
+            kind = sample.provenance["kind"]
+            if kind.startswith(prefix) and (not limit or seen[kind] < limit):
+                seen[kind] += 1
+                yield sample
+    if not seen:
+        raise VL2Error(str(root), "no held-out samples here", do="Run `vl2 corpus` first, or give --data.")
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[KindScore]:

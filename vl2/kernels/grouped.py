@@ -8,9 +8,7 @@ from torch import Tensor
 from vl2.kernels.reference import swiglu
 
 
-def routed_experts(
-    x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor
-) -> Tensor:
+def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """Equal to `reference.routed_experts`; costs K experts a token instead of E."""
     num_experts, top_k = gate.shape[0], topk_ids.shape[1]
     order = topk_ids.flatten().argsort(stable=True)  # [N*K]

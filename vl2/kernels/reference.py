@@ -34,9 +34,7 @@ def latent_attention(
     return _weights(scores, mask) @ latent[:, None]  # [B, H, T, R]
 
 
-def routed_experts(
-    x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor
-) -> Tensor:
+def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """Sum the chosen experts' SwiGLU outputs by weight, in float32, cast back to x's dtype.
 
     x [N, D], topk_ids [N, K], topk_weights [N, K] float32, gate and up [E, F, D], down [E, D, F]. Returns [N, D].

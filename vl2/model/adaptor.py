@@ -56,7 +56,11 @@ def layout(embeds: Tensor, grids: Sequence[TileGrid], tile_newline: Tensor, view
         stitched = local.unflatten(0, (grid.rows, grid.cols)).unflatten(2, (side, side))  # [rows, cols, Q, Q, D]
         stitched = stitched.transpose(1, 2).flatten(0, 1).flatten(1, 2)  # [rows*Q, cols*Q, D]
         thumbnail = tiles[0].unflatten(0, (side, side))  # [Q, Q, D]
-        pieces += [_with_newlines(thumbnail, tile_newline), view_separator[None], _with_newlines(stitched, tile_newline)]
+        pieces += [
+            _with_newlines(thumbnail, tile_newline),
+            view_separator[None],
+            _with_newlines(stitched, tile_newline),
+        ]
     return torch.cat(pieces)
 
 

@@ -179,22 +179,32 @@ def _check(config: VL2Config, thing: str) -> None:
         raise ConfigError(thing, "topk_method is the class default 'gready', which routes nowhere", expected="greedy")
     if config.projector_config.n_embed != language.hidden_size:
         raise ConfigError(
-            thing, "adaptor and language model differ in width", got=config.projector_config.n_embed,
-            expected=language.hidden_size, do="Use the config.json that belongs to the weights.",
+            thing,
+            "adaptor and language model differ in width",
+            got=config.projector_config.n_embed,
+            expected=language.hidden_size,
+            do="Use the config.json that belongs to the weights.",
         )
     if config.projector_config.input_dim != vision.width:
         raise ConfigError(
-            thing, "adaptor and vision tower differ in width", got=config.projector_config.input_dim,
-            expected=vision.width, do="Use the config.json that belongs to the weights.",
+            thing,
+            "adaptor and vision tower differ in width",
+            got=config.projector_config.input_dim,
+            expected=vision.width,
+            do="Use the config.json that belongs to the weights.",
         )
     if language.num_key_value_heads not in (None, language.num_attention_heads):
         raise ConfigError(
-            thing, "grouped key heads are not part of this model", got=language.num_key_value_heads,
+            thing,
+            "grouped key heads are not part of this model",
+            got=language.num_key_value_heads,
             expected=language.num_attention_heads,
         )
     for width, height in config.candidate_resolutions:
         if width % vision.image_size or height % vision.image_size or not width or not height:
             raise ConfigError(
-                thing, "candidate resolution is no multiple of the tile", got=(width, height),
+                thing,
+                "candidate resolution is no multiple of the tile",
+                got=(width, height),
                 expected=f"multiples of {vision.image_size}",
             )

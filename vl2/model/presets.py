@@ -2,26 +2,14 @@
 
 from __future__ import annotations
 
+from vl2.core.tiles import PAPER_MAX_TILES, candidate_resolutions
 from vl2.model.config import AdaptorConfig, LanguageConfig, VisionConfig, VL2Config
 
 _TILE, _POCKET_TILE = 384, 96
 
 
-def candidate_resolutions(tile_size: int, max_tiles: int) -> tuple[tuple[int, int], ...]:
-    """Return all (width, height) canvases of at most `max_tiles` tiles, in the official order.
-
-    By area; within an area, grids further from a square come first, narrow before wide.
-    """
-    sides = range(1, max_tiles + 1)
-    grids = [(cols, rows) for cols in sides for rows in sides if cols * rows <= max_tiles]
-    grids.sort(key=lambda grid: (grid[0] * grid[1], min(grid), grid[0]))
-    return tuple((cols * tile_size, rows * tile_size) for cols, rows in grids)
-
-
-_SIGLIP = VisionConfig(
-    model_name="siglip_so400m_patch14_384", patch_size=14, width=1152, layers=27, mlp_ratio=3.7362
-)
-_OFFICIAL_CANVASES = candidate_resolutions(_TILE, 9)
+_SIGLIP = VisionConfig(model_name="siglip_so400m_patch14_384", patch_size=14, width=1152, layers=27, mlp_ratio=3.7362)
+_OFFICIAL_CANVASES = candidate_resolutions(_TILE, PAPER_MAX_TILES)
 
 
 def _official(language: LanguageConfig) -> VL2Config:

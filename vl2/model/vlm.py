@@ -55,7 +55,9 @@ class VL2(nn.Module):
         num_places = int(batch.image_mask.sum())
         num_found = 0 if visual is None else len(visual)
         if num_places != num_found:
-            raise ConversationError("images", "visual tokens do not fill their places", got=num_found, expected=num_places)
+            raise ConversationError(
+                "images", "visual tokens do not fill their places", got=num_found, expected=num_places
+            )
         if visual is None:
             return embeds
         return embeds.masked_scatter(batch.image_mask[..., None], visual.to(embeds.dtype))  # [B, T, D]

@@ -7,7 +7,7 @@ from vl2.processor.official import messages_from_text
 from vl2.processor.processor import Processor
 from vl2.processor.settings import ProcessorSettings
 from vl2.processor.stream_decoder import StreamDecoder
-from vl2.processor.tiling import Placement, TilingRule, candidate_resolutions, fit
+from vl2.processor.tiling import Placement, TilingRule, fit
 from vl2.processor.tokenizer import Tokenizer
 
 __all__ = [
@@ -20,7 +20,6 @@ __all__ = [
     "StreamDecoder",
     "TilingRule",
     "Tokenizer",
-    "candidate_resolutions",
     "draw_boxes",
     "fit",
     "image_size",

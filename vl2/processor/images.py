@@ -118,7 +118,7 @@ def _identify(source: bytes | bytearray | memoryview, name: str, limits: ImageLi
         image = Image.open(io.BytesIO(data), formats=FORMATS)
     except Image.UnidentifiedImageError:
         raise ImageError(
-            name, "not an image of a known format", got=f"{data[:8]!r}", expected=", ".join(FORMATS), do="Convert it."
+            name, "not a readable image", got=f"{data[:8]!r}", expected=", ".join(FORMATS), do="Convert it."
         ) from None
     except Image.DecompressionBombError:
         raise ImageError(name, "too many pixels", expected=f"at most {limits.max_pixels}", do="Shrink it.") from None

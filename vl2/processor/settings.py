@@ -11,9 +11,10 @@ from typing import Any
 from vl2.core.batch import IGNORE_INDEX
 from vl2.core.errors import ConfigError
 from vl2.core.settings import MAX_SETTINGS_BYTES, build
+from vl2.core.tiles import candidate_resolutions
 from vl2.processor.marks import IMAGE, PAD
 from vl2.processor.tiles import Normalization
-from vl2.processor.tiling import TilingRule, candidate_resolutions
+from vl2.processor.tiling import TilingRule
 
 FILE = "processor_config.json"
 

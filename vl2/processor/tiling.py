@@ -7,8 +7,6 @@ from dataclasses import dataclass, replace
 from vl2.core.errors import ConfigError, ImageError
 from vl2.core.tiles import TileGrid
 
-PAPER_MAX_TILES = 9  # m * n <= 9 (paper, section 2); InfoVQA is evaluated with 18 (section 5.1)
-LARGEST_MAX_TILES = 256  # a bound for untrusted requests: 256 tiles are 450 MB of pixels at 384
 UNTILED_FROM = 3  # with three or more images every image is one tile (paper, section 2)
 
 
@@ -97,19 +95,6 @@ class TilingRule:
 
     def _num_tiles(self, canvas: tuple[int, int]) -> int:
         return (canvas[0] // self.tile_size) * (canvas[1] // self.tile_size)
-
-
-def candidate_resolutions(tile_size: int, max_tiles: int = PAPER_MAX_TILES) -> tuple[tuple[int, int], ...]:
-    """Return all canvases (width, height) of at most `max_tiles` tiles in the official order.
-
-    The order of the released 23 candidates, kept beyond nine: fewer tiles first, then the more elongated shape,
-    then the upright one of a pair.
-    """
-    if not 1 <= max_tiles <= LARGEST_MAX_TILES:
-        raise ConfigError("max_tiles", "out of range", got=max_tiles, expected=f"1..{LARGEST_MAX_TILES}")
-    shapes = [(w, h) for w in range(1, max_tiles + 1) for h in range(1, max_tiles // w + 1)]
-    shapes.sort(key=lambda shape: (shape[0] * shape[1], min(shape), shape[0]))
-    return tuple((w * tile_size, h * tile_size) for w, h in shapes)
 
 
 def fit(width: int, height: int, canvas_w: int, canvas_h: int) -> Placement:

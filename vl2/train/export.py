@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 
 from vl2.model import PRESETS, VL2
-from vl2.processor.processor import Processor
 from vl2.train.checkpoint import load_checkpoint
 from vl2.train.trainer import load_modules
 from vl2.weights import save_model
@@ -18,5 +17,4 @@ def export(run: Path, folder: Path) -> None:
     tensors, state = load_checkpoint(run / "checkpoint")
     model = VL2(PRESETS[state["config"]["preset"]])
     load_modules(model, tensors, prefixes=("",))
-    save_model(model, folder, dtype=torch.bfloat16)
-    Processor.from_directory(state["config"]["tokenizer"]).save(folder)
+    save_model(model, folder, dtype=torch.bfloat16, companions=state["config"]["tokenizer"])

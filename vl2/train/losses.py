@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vl2.core.boxes import BOX_SCALE
 from vl2.core.batch import IGNORE_INDEX
+from vl2.core.boxes import BOX_SCALE
 from vl2.data.slots import SlotTargets
 from vl2.model.moe import Routing
 from vl2.train.heads import SlotPrediction
@@ -86,8 +86,11 @@ def slot_loss(prediction: SlotPrediction, targets: SlotTargets) -> Tensor:
 
 def slot_accuracy(prediction: SlotPrediction, targets: SlotTargets) -> tuple[float, float]:
     """Return the share of right characters among non-blank slots and of right figures among figure patches."""
-    asked = targets.characters > 0
-    right = (prediction.characters.argmax(-1) == targets.characters)[asked].float().mean()
-    figure = targets.figures > 0
-    right_figure = (prediction.figures.argmax(-1) == targets.figures)[figure].float().mean()
-    return float(right), float(right_figure)
+    return (
+        _share(prediction.characters.argmax(-1) == targets.characters, targets.characters > 0),
+        _share(prediction.figures.argmax(-1) == targets.figures, targets.figures > 0),
+    )
+
+
+def _share(is_right: Tensor, is_asked: Tensor) -> float:
+    return float(is_right[is_asked].float().sum() / max(1, int(is_asked.sum())))

@@ -22,7 +22,9 @@ def is_muon(name: str, parameter: Tensor) -> bool:
 class Optimizer:
     """Hold master weights and moments by name; the model holds the copy it computes with."""
 
-    def __init__(self, parameters: Mapping[str, nn.Parameter], muon_lr: float, adam_lr: float, weight_decay: float) -> None:
+    def __init__(
+        self, parameters: Mapping[str, nn.Parameter], muon_lr: float, adam_lr: float, weight_decay: float
+    ) -> None:
         self.parameters = dict(parameters)
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
         self.master = {name: p.detach().float().clone() for name, p in self.parameters.items()}
@@ -32,9 +34,9 @@ class Optimizer:
 
     def gradients(self) -> Tensor:
         """Return all gradients as one flat float32 tensor and clear them; a parameter without one counts zero."""
-        flat = torch.cat([
-            torch.zeros(p.numel()) if p.grad is None else p.grad.float().flatten() for p in self.parameters.values()
-        ])
+        flat = torch.cat(
+            [torch.zeros(p.numel()) if p.grad is None else p.grad.float().flatten() for p in self.parameters.values()]
+        )
         for parameter in self.parameters.values():
             parameter.grad = None
         return flat

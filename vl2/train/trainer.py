@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,25 +23,19 @@ from vl2.train.checkpoint import load_checkpoint, save_checkpoint
 from vl2.train.config import RunConfig
 from vl2.train.heads import SlotHead
 from vl2.train.losses import (
-    CoordinateTokens, coordinate_loss, is_coordinate, next_token_loss, sequence_aux_loss, shifted_targets,
-    slot_accuracy, slot_loss,
+    CoordinateTokens,
+    coordinate_loss,
+    is_coordinate,
+    next_token_loss,
+    sequence_aux_loss,
+    shifted_targets,
+    slot_accuracy,
+    slot_loss,
 )  # fmt: skip
 from vl2.train.optim import Optimizer
 from vl2.train.stages import STAGES
 
-RESERVE_STEPS = 1  # a deadline is judged by the slowest process, one step late
-
-
-@dataclass
-class Tally:
-    """Sums of one step, kept as one tensor so that processes can add theirs."""
-
-    values: dict[str, float]
-
-    def add(self, **values: float) -> None:
-        """Add to the named sums."""
-        for name, value in values.items():
-            self.values[name] = self.values.get(name, 0.0) + value
+Tally = Counter  # sums over one step, by name; processes add theirs before they become means
 
 
 class Trainer:
@@ -74,12 +69,12 @@ class Trainer:
                 self._save()
 
     def _train_step(self, microbatches: list[Microbatch]) -> dict[str, float]:
-        tally = Tally({})
+        tally: Tally = Counter()
         for microbatch in microbatches:
             loss = self._loss(microbatch, tally)
             loss.backward()
-        names = sorted(tally.values)
-        extra = torch.tensor([tally.values[name] for name in names] + [self.elapsed_s])
+        names = sorted(tally)
+        extra = torch.tensor([tally[name] for name in names] + [self.elapsed_s])
         flat = torch.cat((self.optimizer.gradients(), extra))
         if self.world_size > 1:
             dist.all_reduce(flat)
@@ -111,8 +106,8 @@ class Trainer:
             dense = slot_loss(prediction, microbatch.slots)
             loss = loss + self.config.slot_weight * weight * dense
             characters, figures = slot_accuracy(prediction, microbatch.slots)
-            tally.add(slots=float(dense.detach()) * weight, characters=_real(characters) * weight, figures=_real(figures) * weight)
-        tally.add(weight=weight)
+            tally.update(slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
+        tally.update(weight=weight)
         return loss
 
     def _text_loss(self, batch: Batch, features: Tensor | None, tally: Tally) -> tuple[Tensor, float]:
@@ -134,7 +129,12 @@ class Trainer:
         balance = sum(
             (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
         )
-        tally.add(text=float(plain.detach()), coordinates=float(boxes.detach()), num_coordinates=float(soft.sum()), balance=float(balance.detach()) * weight)
+        tally.update(
+            text=float(plain.detach()),
+            coordinates=float(boxes.detach()),
+            num_coordinates=float(soft.sum()),
+            balance=float(balance.detach()) * weight,
+        )
         return plain + boxes + self.config.aux_weight * weight * balance, weight
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
@@ -209,7 +209,3 @@ def load_slot_head(head: SlotHead, tensors: Mapping[str, Tensor]) -> None:
     """Copy the slot head's parameters."""
     for name, parameter in head.named_parameters():
         parameter.copy_(tensors[f"slot_head.{name}"])
-
-
-def _real(value: float) -> float:
-    return 0.0 if value != value else value  # no such slot in this microbatch

@@ -9,53 +9,65 @@ from functools import cache
 from torch import Tensor
 
 # Ours, official. {i} is a layer, [{e}] one expert's slice of a stacked parameter, * is weight or bias.
-RULES: tuple[tuple[str, str], ...] = (
+_WHOLE = (
     ("tile_newline", "image_newline"),
     ("view_separator", "view_seperator"),  # their spelling
     ("vision.patch_embed.*", "vision.patch_embed.proj.*"),
     ("vision.pos_embed", "vision.pos_embed"),
-    ("vision.blocks.{i}.attention_norm.*", "vision.blocks.{i}.norm1.*"),
-    ("vision.blocks.{i}.attention.qkv.*", "vision.blocks.{i}.attn.qkv.*"),
-    ("vision.blocks.{i}.attention.output.*", "vision.blocks.{i}.attn.proj.*"),
-    ("vision.blocks.{i}.mlp_norm.*", "vision.blocks.{i}.norm2.*"),
-    ("vision.blocks.{i}.mlp.up.*", "vision.blocks.{i}.mlp.fc1.*"),
-    ("vision.blocks.{i}.mlp.down.*", "vision.blocks.{i}.mlp.fc2.*"),
     ("vision.norm.*", "vision.norm.*"),
-    ("vision.attention_pool.latent", "vision.attn_pool.latent"),
-    ("vision.attention_pool.query.*", "vision.attn_pool.q.*"),
-    ("vision.attention_pool.key_value.*", "vision.attn_pool.kv.*"),
-    ("vision.attention_pool.output.*", "vision.attn_pool.proj.*"),
-    ("vision.attention_pool.norm.*", "vision.attn_pool.norm.*"),
-    ("vision.attention_pool.mlp.up.*", "vision.attn_pool.mlp.fc1.*"),
-    ("vision.attention_pool.mlp.down.*", "vision.attn_pool.mlp.fc2.*"),
     ("adaptor.hidden.0.*", "projector.layers.0.*"),
     ("adaptor.output.*", "projector.layers.2.*"),  # 1 is the activation; all sizes have depth 2
     ("language.embedding.weight", "language.model.embed_tokens.weight"),
-    ("language.layers.{i}.attention_norm.weight", "language.model.layers.{i}.input_layernorm.weight"),
-    ("language.layers.{i}.attention.query.weight", "language.model.layers.{i}.self_attn.q_proj.weight"),
-    ("language.layers.{i}.attention.key.weight", "language.model.layers.{i}.self_attn.k_proj.weight"),
-    ("language.layers.{i}.attention.value.weight", "language.model.layers.{i}.self_attn.v_proj.weight"),
-    ("language.layers.{i}.attention.query_down.weight", "language.model.layers.{i}.self_attn.q_a_proj.weight"),
-    ("language.layers.{i}.attention.query_norm.weight", "language.model.layers.{i}.self_attn.q_a_layernorm.weight"),
-    ("language.layers.{i}.attention.query_up.weight", "language.model.layers.{i}.self_attn.q_b_proj.weight"),
-    ("language.layers.{i}.attention.latent_down.weight", "language.model.layers.{i}.self_attn.kv_a_proj_with_mqa.weight"),
-    ("language.layers.{i}.attention.latent_norm.weight", "language.model.layers.{i}.self_attn.kv_a_layernorm.weight"),
-    ("language.layers.{i}.attention.latent_up.weight", "language.model.layers.{i}.self_attn.kv_b_proj.weight"),
-    ("language.layers.{i}.attention.output.weight", "language.model.layers.{i}.self_attn.o_proj.weight"),
-    ("language.layers.{i}.mlp_norm.weight", "language.model.layers.{i}.post_attention_layernorm.weight"),
-    ("language.layers.{i}.mlp.gate.weight", "language.model.layers.{i}.mlp.gate_proj.weight"),
-    ("language.layers.{i}.mlp.up.weight", "language.model.layers.{i}.mlp.up_proj.weight"),
-    ("language.layers.{i}.mlp.down.weight", "language.model.layers.{i}.mlp.down_proj.weight"),
-    ("language.layers.{i}.mlp.router.weight", "language.model.layers.{i}.mlp.gate.weight"),
-    ("language.layers.{i}.mlp.router.expert_bias", "language.model.layers.{i}.mlp.gate.e_score_correction_bias"),
-    ("language.layers.{i}.mlp.routed_experts.gate[{e}]", "language.model.layers.{i}.mlp.experts.{e}.gate_proj.weight"),
-    ("language.layers.{i}.mlp.routed_experts.up[{e}]", "language.model.layers.{i}.mlp.experts.{e}.up_proj.weight"),
-    ("language.layers.{i}.mlp.routed_experts.down[{e}]", "language.model.layers.{i}.mlp.experts.{e}.down_proj.weight"),
-    ("language.layers.{i}.mlp.shared_experts.gate.weight", "language.model.layers.{i}.mlp.shared_experts.gate_proj.weight"),
-    ("language.layers.{i}.mlp.shared_experts.up.weight", "language.model.layers.{i}.mlp.shared_experts.up_proj.weight"),
-    ("language.layers.{i}.mlp.shared_experts.down.weight", "language.model.layers.{i}.mlp.shared_experts.down_proj.weight"),
     ("language.norm.weight", "language.model.norm.weight"),
     ("language.head.weight", "language.lm_head.weight"),
+)
+_VISION_BLOCK = (  # below vision.blocks.{i}
+    ("attention_norm.*", "norm1.*"),
+    ("attention.qkv.*", "attn.qkv.*"),
+    ("attention.output.*", "attn.proj.*"),
+    ("mlp_norm.*", "norm2.*"),
+    ("mlp.up.*", "mlp.fc1.*"),
+    ("mlp.down.*", "mlp.fc2.*"),
+)
+_ATTENTION_POOL = (  # below vision.attention_pool and vision.attn_pool; in the checkpoints, never run
+    ("latent", "latent"),
+    ("query.*", "q.*"),
+    ("key_value.*", "kv.*"),
+    ("output.*", "proj.*"),
+    ("norm.*", "norm.*"),
+    ("mlp.up.*", "mlp.fc1.*"),
+    ("mlp.down.*", "mlp.fc2.*"),
+)
+_LAYER = (  # below language.layers.{i} and language.model.layers.{i}
+    ("attention_norm.weight", "input_layernorm.weight"),
+    ("attention.query.weight", "self_attn.q_proj.weight"),
+    ("attention.key.weight", "self_attn.k_proj.weight"),  # MHA
+    ("attention.value.weight", "self_attn.v_proj.weight"),
+    ("attention.query_down.weight", "self_attn.q_a_proj.weight"),  # MLA
+    ("attention.query_norm.weight", "self_attn.q_a_layernorm.weight"),
+    ("attention.query_up.weight", "self_attn.q_b_proj.weight"),
+    ("attention.latent_down.weight", "self_attn.kv_a_proj_with_mqa.weight"),
+    ("attention.latent_norm.weight", "self_attn.kv_a_layernorm.weight"),
+    ("attention.latent_up.weight", "self_attn.kv_b_proj.weight"),
+    ("attention.output.weight", "self_attn.o_proj.weight"),
+    ("mlp_norm.weight", "post_attention_layernorm.weight"),
+    ("mlp.gate.weight", "mlp.gate_proj.weight"),  # dense
+    ("mlp.up.weight", "mlp.up_proj.weight"),
+    ("mlp.down.weight", "mlp.down_proj.weight"),
+    ("mlp.router.weight", "mlp.gate.weight"),  # experts
+    ("mlp.router.expert_bias", "mlp.gate.e_score_correction_bias"),
+    ("mlp.routed_experts.gate[{e}]", "mlp.experts.{e}.gate_proj.weight"),
+    ("mlp.routed_experts.up[{e}]", "mlp.experts.{e}.up_proj.weight"),
+    ("mlp.routed_experts.down[{e}]", "mlp.experts.{e}.down_proj.weight"),
+    ("mlp.shared_experts.gate.weight", "mlp.shared_experts.gate_proj.weight"),
+    ("mlp.shared_experts.up.weight", "mlp.shared_experts.up_proj.weight"),
+    ("mlp.shared_experts.down.weight", "mlp.shared_experts.down_proj.weight"),
+)
+RULES: tuple[tuple[str, str], ...] = (
+    *_WHOLE,
+    *((f"vision.blocks.{{i}}.{ours}", f"vision.blocks.{{i}}.{theirs}") for ours, theirs in _VISION_BLOCK),
+    *((f"vision.attention_pool.{ours}", f"vision.attn_pool.{theirs}") for ours, theirs in _ATTENTION_POOL),
+    *((f"language.layers.{{i}}.{ours}", f"language.model.layers.{{i}}.{theirs}") for ours, theirs in _LAYER),
 )
 
 _STACKED = re.compile(r"language\.layers\.\d+\.mlp\.routed_experts\.(gate|up|down)")

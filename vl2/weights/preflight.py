@@ -23,6 +23,10 @@ from vl2.model.config import LanguageConfig, VisionConfig
 
 RUNTIME_BYTES = 330_000_000
 SMALLER_FORMATS = {"bfloat16": 2.0, "int8": 1.05, "int4": 0.56}  # bytes a parameter, scales included
+CGROUP_FILES = {  # limit and use, by controller: version 2 has one nameless hierarchy
+    "": ("memory.max", "memory.current"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
+}
 CGROUP, CGROUP_OF_PROCESS, MEMINFO = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup"), Path("/proc/meminfo")
 
 
@@ -126,15 +130,14 @@ def _cgroup_rooms() -> list[int]:
     rooms: list[int] = []
     for line in _lines(CGROUP_OF_PROCESS):
         _, controllers, path = line.split(":", 2)
-        if controllers not in ("", "memory"):
+        if controllers not in CGROUP_FILES:
             continue
         root = CGROUP / controllers
-        limit, used = ("memory.limit_in_bytes", "memory.usage_in_bytes") if controllers else ("memory.max", "memory.current")
         own = root / path.strip("/")
         for group in {root, *(parent for parent in (own, *own.parents) if parent.is_relative_to(root))}:
-            found = [_number(group / name) for name in (limit, used)]
-            if found[0] is not None and found[1] is not None:
-                rooms.append(found[0] - found[1] + _page_cache(group))
+            limit, used = (_number(group / name) for name in CGROUP_FILES[controllers])
+            if limit is not None and used is not None:
+                rooms.append(limit - used + _page_cache(group))
     return rooms
 
 

@@ -125,6 +125,7 @@ def _shards(
 def _write_shard(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> None:
     # views of the model where the type is kept; otherwise a copy of one shard at a time
     save_file({key: t.to("cpu", dtype).contiguous() for key, t in tensors.items()}, path, metadata={"format": "pt"})
+    path.chmod(0o644)  # safetensors makes it private
 
 
 def _write_json(path: Path, values: Mapping[str, Any]) -> None:

@@ -53,7 +53,8 @@ class Picture:
 
     def record(self, label: str, box: Box4, kind: str) -> None:
         """Add a drawn thing; corners in pixels, right and bottom exclusive."""
-        self.objects.append(SceneObject(label, tuple(float(c) for c in box), self.index, kind))
+        left, top, right, bottom = map(float, box)
+        self.objects.append(SceneObject(label, (left, top, right, bottom), self.index, kind))
 
     def encode(self, rng: random.Random, *, flaws: bool = True) -> ImageSource:
         """Return the finished picture as PNG bytes, sometimes with mild flaws."""

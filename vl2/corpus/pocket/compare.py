@@ -69,7 +69,8 @@ def _scenes(brief: Brief) -> Drawn:
 
 def _counts(rng: random.Random) -> tuple[int, int]:
     if rng.random() < 1 / 3:
-        return (rng.randint(0, MOST_COUNTED),) * 2
+        same = rng.randint(0, MOST_COUNTED)
+        return same, same
     more = rng.randint(1, MOST_COUNTED)
     fewer = rng.randrange(more)
     return (more, fewer) if rng.random() < 0.5 else (fewer, more)
@@ -100,6 +101,6 @@ def _more(scenes: list[Scene], target: str) -> Turn:
 
 
 def _has(scenes: list[Scene], look: Look) -> Turn:
-    holds = tuple(bool(scene.with_look(look)) for scene in scenes)
-    answer = {(True, False): "first", (False, True): "second", (True, True): "both", (False, False): "neither"}[holds]
-    return say("compare.colour", f"Which picture has {with_article(' '.join(look))}?", answer)
+    first, second = (bool(scene.with_look(look)) for scene in scenes)
+    answers = {(True, False): "first", (False, True): "second", (True, True): "both", (False, False): "neither"}
+    return say("compare.colour", f"Which picture has {with_article(' '.join(look))}?", answers[first, second])

@@ -92,7 +92,7 @@ def draw(task: str, split: Split, seed: int, index: int) -> Sample:
         turns = _distinct(drawn.turns, row.turns[1] if split == "train" else 1)
         if turns and turns[0].kind == kinds[0]:
             return _assemble(task, split, seed, index, rng, drawn, turns)
-    raise VL2Error("pocket draw", "found no picture for the kind", got=kinds[0], do="Try another seed.")
+    raise VL2Error("pocket draw", "found no picture", got=f"{task} {seed}/{index}", do="Try another seed.")
 
 
 def _stable_hash(*parts: object) -> int:

@@ -137,8 +137,9 @@ def shape_mask(shape: str, size: int, turn: int = 0) -> Image.Image:
     mask = Image.new("L", (large, large))
     SHAPES[shape](ImageDraw.Draw(mask), float(large))
     mask = mask.reduce(OVERSAMPLING)
-    if shape == "arrow" and ARROW_TURNS[turn] is not None:
-        mask = mask.transpose(ARROW_TURNS[turn])
+    quarter_turn = ARROW_TURNS[turn] if shape == "arrow" else None
+    if quarter_turn is not None:
+        mask = mask.transpose(quarter_turn)
     ink = mask.point(INK_ONLY).getbbox()
     return mask.crop(ink)
 

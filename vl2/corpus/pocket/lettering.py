@@ -34,7 +34,6 @@ HELDOUT_FACES: dict[str, tuple[str, ...]] = {
     "font-caladea": ("Caladea-Regular", "Caladea-Bold", "Caladea-Italic"),
     "font-fjallaone": ("FjallaOne-Regular",),
 }
-HELDOUT_FACE_SHARE = 0.3  # the other held-out pictures use trained faces, so that unseen words are measured alone too
 SMALLEST_SIZE = 9
 
 
@@ -80,7 +79,7 @@ def faces(heldout: bool) -> tuple[str, ...]:
 
 def pick_face(rng: random.Random, split: Split) -> str:
     """Choose a face: `train` never sees the held-out families."""
-    return rng.choice(faces(split == "heldout" and rng.random() < HELDOUT_FACE_SHARE))
+    return rng.choice(faces(split == "heldout"))
 
 
 def measure(text: str, style: Style) -> Extent:

@@ -140,13 +140,16 @@ def draw_pie(picture: Picture, chart: Chart, style: Style, rng: random.Random) -
         write(picture, left + 8, y + (pitch - above - below) // 2 + above, text, style)
 
 
+MOSTLY_COVERED = [0] * 128 + [255] * 128
+
+
 def _slice(picture: Picture, place: tuple[int, int, int], start: float, stop: float, shade: RGB, name: str) -> None:
     left, top, side = place
     large = side * OVERSAMPLING
     mask = Image.new("L", (large, large))
     ImageDraw.Draw(mask).pieslice((0, 0, large - 1, large - 1), start, stop, fill=255)
     mask = mask.reduce(OVERSAMPLING)
-    ink = mask.point(lambda value: 255 if value > 127 else 0).getbbox()
+    ink = mask.point(MOSTLY_COVERED).getbbox()
     picture.image.paste(shade, (left, top, left + mask.width, top + mask.height), mask)
     if ink is not None:
         picture.record(name, (left + ink[0], top + ink[1], left + ink[2], top + ink[3]), "bar")

@@ -62,7 +62,8 @@ def print_receipt(brief: Brief) -> tuple[Picture, Receipt]:
     """Draw a receipt on a fresh picture."""
     rng = brief.rng
     width, height = rng.choices(RECEIPT_SIZES, RECEIPT_SIZE_WEIGHTS)[0]
-    base = (rng.randint(238, 255),) * 3 if rng.random() < 0.7 else None
+    paper = rng.randint(238, 255)
+    base = (paper, paper, paper) if rng.random() < 0.7 else None
     picture = open_picture(rng, brief.split, width, height, base=base, calm=True)
     receipt = _invent(rng, brief, 2 + rng.randint(0, 1 if height <= 96 else 3), dated=height > 96)
     face, ink = pick_face(rng, brief.split), pick_ink(rng, picture.base)

@@ -38,14 +38,16 @@ def build_tokenizer() -> Tokenizer:
     pieces = [BOS, EOS, PAD, *alphabet, *numbers, *(piece.replace(" ", "Ġ") for piece in BOX_PIECES), *words]
     vocabulary = {piece: number for number, piece in enumerate(dict.fromkeys(pieces))}
     backend = tokenizers.Tokenizer(models.BPE(vocab=vocabulary, merges=[], ignore_merges=True))
-    backend.pre_tokenizer = pre_tokenizers.Sequence([
-        pre_tokenizers.Split(Regex(PIECES), "isolated"),
-        pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
-    ])
+    backend.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(Regex(PIECES), "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
     backend.decoder = decoders.ByteLevel()
     backend.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in (BOS, EOS, PAD)])
-    names = {"bos_token": BOS, "eos_token": EOS, "pad_token": PAD}
-    return Tokenizer(backend, {"add_bos_token": False, "add_eos_token": False, "tokenizer_class": "LlamaTokenizerFast", **names})
+    config = {"add_bos_token": False, "add_eos_token": False, "tokenizer_class": "LlamaTokenizerFast"}
+    return Tokenizer(backend, {**config, "bos_token": BOS, "eos_token": EOS, "pad_token": PAD})
 
 
 def build_processor() -> Processor:
@@ -75,7 +77,8 @@ def spoken_words() -> list[str]:
         for index in range(SAMPLES_PER_TASK):
             texts = set()
             for text in _spoken(task, draw(task, "train", 0, index).messages):
-                texts |= {piece for piece, _ in splitter.pre_tokenize_str(text) if len(piece.strip()) > 1 and piece.strip().isalpha()}
+                pieces = (piece for piece, _ in splitter.pre_tokenize_str(text))
+                texts |= {piece for piece in pieces if len(piece.strip()) > 1 and piece.strip().isalpha()}
             seen.update(texts)
         share = MIN_SHARE if task in SPOKEN_TASKS else MIN_SHARE_OF_TEMPLATE
         words.update({word: count for word, count in seen.items() if count >= share * SAMPLES_PER_TASK})

@@ -28,7 +28,8 @@ def main() -> int:
     for report in reports:
         console.print(report.table())
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps([report.to_dict() for report in reports], indent=2) + "\n", encoding="utf-8")
+        records = [report.to_dict() for report in reports]
+        arguments.json.write_text(json.dumps(records, indent=2) + "\n", encoding="utf-8")
     return 0 if all(report.is_ok for report in reports) else 1
 
 

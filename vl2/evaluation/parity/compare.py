@@ -15,6 +15,7 @@ LOGIT_BOUND = 5e-4
 MARGIN_BOUND = 2 * LOGIT_BOUND  # a difference of two logits
 LOSS_BOUND = 1e-4
 GRADIENT_BOUND = 1e-3  # relative
+INCOMPARABLE = 1e30  # shapes that differ and NaN; JSON has no infinity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +62,7 @@ class Comparison:
         """Compare numbers by their largest absolute difference."""
         left, right = _numbers(ours), _numbers(theirs)
         if left.shape != right.shape:
-            self.add(stage, right.numel(), torch.inf, bound, f"shape {list(left.shape)} for {list(right.shape)}")
+            self.add(stage, right.numel(), INCOMPARABLE, bound, f"shape {list(left.shape)} for {list(right.shape)}")
             return
         self.add(stage, right.numel(), _largest(left - right), bound)
 
@@ -88,4 +89,4 @@ def _numbers(value: Any) -> Tensor:
 
 def _largest(differences: Tensor) -> float:
     largest = differences.abs().max().item() if differences.numel() else 0.0
-    return largest if largest == largest else torch.inf  # NaN is as wrong as can be
+    return largest if largest == largest else INCOMPARABLE  # NaN is as wrong as can be

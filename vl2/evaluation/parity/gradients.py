@@ -38,7 +38,8 @@ def compare_gradients(case: Case, found: Trace, row: ModelInput, model: VL2, aux
     _compare_samples(gradients(model), sampled, out)
     if with_aux is not None:
         # the balance loss adds to the gradient, not to the reported loss; gradients add up
-        torch.stack([sequence_aux_loss(routing, 1) for routing in found.routing.values()]).sum().mul(aux_alpha).backward()
+        balance = torch.stack([sequence_aux_loss(routing, 1) for routing in found.routing.values()])
+        (aux_alpha * balance.sum()).backward()
         _compare_training("training with balance loss", with_aux, loss, gradients(model), out)
     model.zero_grad()
 
@@ -82,10 +83,11 @@ def _compare_training(stage: str, theirs: dict[str, Any], loss: Tensor, found: G
 
 def _compare_samples(found: Gradients, sampled: dict[str, Tensor | None], out: Comparison) -> None:
     """Compare strided entries of each gradient, relative to the largest of them."""
+    total = math.sqrt(sum(gradient.norm().item() ** 2 for gradient in found.values()))
     for key, theirs in sampled.items():
         if theirs is None:
             continue
         gradient = found[key].flatten()
         ours = gradient[:: max(1, len(gradient) // NUM_SAMPLED)][:NUM_SAMPLED]
-        floor = max(theirs.abs().max().item(), NEGLIGIBLE_SHARE * gradient.norm().item())
+        floor = max(theirs.abs().max().item(), NEGLIGIBLE_SHARE * total)  # an expert nobody chose has none
         out.relative("training: gradients, sampled", ours, theirs, floor=floor)

@@ -53,7 +53,8 @@ def compare_inputs(
         _compare_row(case, rows[0], processor, out)
         masked = case.values.take("target_ids_mask_prompt_true")
         if masked is not None:
-            out.exact("labels, prompt masked", read_rows(case, recording, processor, mask_prompt=True)[0].labels, masked)
+            ours = read_rows(case, recording, processor, mask_prompt=True)[0].labels
+            out.exact("labels, prompt masked", ours, masked)
     else:
         for row, single in zip(rows, singles, strict=True):
             out.exact("input ids", row.input_ids, single["input_ids"])

@@ -123,7 +123,7 @@ def _by_case(tensors: dict[str, Tensor], cases: dict[str, Any]) -> dict[str, dic
     for key, tensor in tensors.items():
         case, _, name = key.partition(".")
         if case not in found:
-            raise VL2Error("expected.safetensors", "holds a tensor of no case", got=key, do="Record both files together.")
+            raise VL2Error("expected.safetensors", "holds a tensor of no case", got=key, do="Record both together.")
         found[case][name] = tensor
     return found
 

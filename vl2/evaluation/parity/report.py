@@ -43,16 +43,7 @@ class ParityReport:
             "name": self.name,
             "is_ok": self.is_ok,
             "seconds": round(self.seconds, 1),
-            "stages": {
-                stage: {
-                    "num_cases": len({result.case for result in results}),
-                    "num_compared": sum(result.num_compared for result in results),
-                    "worst": max(result.worst for result in results),
-                    "bound": results[0].bound,
-                    "is_ok": all(result.is_ok for result in results),
-                }
-                for stage, results in self.by_stage().items()
-            },
+            "stages": {stage: _summary(results) for stage, results in self.by_stage().items()},
             "failures": [asdict(result) for result in self.failures],
             "informational": list(self.informational),
             "forgotten": list(self.forgotten),
@@ -64,14 +55,31 @@ class ParityReport:
         for name in ("stage", "cases", "compared", "worst", "bound", ""):
             table.add_column(name, justify="left" if name in ("stage", "") else "right")
         for stage, results in self.by_stage().items():
-            cases, compared = len({result.case for result in results}), sum(result.num_compared for result in results)
-            is_ok, worst = all(result.is_ok for result in results), max(result.worst for result in results)
-            table.add_row(stage, str(cases), str(compared), f"{worst:.2g}", f"{results[0].bound:g}", "ok" if is_ok else "DIFFERS")
+            line = _summary(results)
+            table.add_row(
+                stage,
+                str(line["num_cases"]),
+                str(line["num_compared"]),
+                f"{line['worst']:.2g}",
+                f"{line['bound']:g}",
+                "ok" if line["is_ok"] else "DIFFERS",
+            )
             for result in results:
                 if not result.is_ok:
-                    table.add_row(f"  {result.case} {result.note}", "", str(result.num_compared), f"{result.worst:.2g}", "", "")
+                    table.add_row(f"  {result.case} {result.note}", "", str(result.num_compared), f"{result.worst:.2g}")
         for name in self.forgotten:
-            table.add_row(f"not compared: {name}", "", "", "", "", "DIFFERS")
+            table.add_row(f"recorded, not compared: {name}", "", "", "", "", "DIFFERS")
         if self.informational:
             table.caption = "only informational: " + ", ".join(self.informational)
         return table
+
+
+def _summary(results: list[StageResult]) -> dict[str, Any]:
+    """Return one stage over all its cases."""
+    return {
+        "num_cases": len({result.case for result in results}),
+        "num_compared": sum(result.num_compared for result in results),
+        "worst": max(result.worst for result in results),
+        "bound": results[0].bound,
+        "is_ok": all(result.is_ok for result in results),
+    }

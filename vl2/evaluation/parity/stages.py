@@ -9,7 +9,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, ModelInput
-from vl2.evaluation.parity.compare import LOGIT_BOUND, LOSS_BOUND, MARGIN_BOUND, STATE_BOUND, Comparison
+from vl2.evaluation.parity.compare import (
+    INCOMPARABLE,
+    LOGIT_BOUND,
+    LOSS_BOUND,
+    MARGIN_BOUND,
+    STATE_BOUND,
+    Comparison,
+)
 from vl2.evaluation.parity.inputs import reference_tiles
 from vl2.evaluation.parity.recording import Case
 from vl2.evaluation.parity.trace import Trace
@@ -78,7 +85,7 @@ def _compare_tiles(case: Case, found: Trace, rows: list[ModelInput], out: Compar
         theirs, summary = case.tensors.take(name), case.values.take(name)
         if ours is None:
             if theirs is not None:
-                out.add(stage, 0, torch.inf, STATE_BOUND, "no tiles were encoded")
+                out.add(stage, 0, INCOMPARABLE, STATE_BOUND, "no tiles were encoded")
             continue
         ours = ours.detach()[order]  # [N, P, C]
         if theirs is not None:
@@ -91,10 +98,10 @@ def _compare_tiles(case: Case, found: Trace, rows: list[ModelInput], out: Compar
 
 def _compare_hidden(case: Case, found: Trace, places: Places, positions: list[list[int]], out: Comparison) -> None:
     for number, states in enumerate(found.hidden):
-        name = f"hidden.{number}" if number else "inputs_embeds"
+        name, stage = (f"hidden.{number}", "hidden states") if number else ("inputs_embeds", "embeddings")
         theirs = case.tensors.take(name)
         if theirs is not None:
-            out.close("hidden states" if number else "embeddings", places.sampled(states, positions), theirs, STATE_BOUND)
+            out.close(stage, places.sampled(states, positions), theirs, STATE_BOUND)
 
 
 def _compare_sampled_routing(
@@ -143,7 +150,8 @@ def _compare_logits(
     stats = case.values.take("logits_stats")
     if stats is not None:
         unpadded = places.ours(logits).double()
-        out.close("logit statistics", [unpadded.mean().item(), unpadded.std().item()], [stats["mean"], stats["std"]], LOGIT_BOUND)
+        ours = [unpadded.mean().item(), unpadded.std().item()]
+        out.close("logit statistics", ours, [stats["mean"], stats["std"]], LOGIT_BOUND)
     argmax = case.values.take("argmax_all")
     if argmax is not None:
         _compare_argmax(places.ours(logits), torch.tensor([token for row in argmax for token in row]), out)
@@ -152,7 +160,7 @@ def _compare_logits(
 def _compare_argmax(logits: Tensor, theirs: Tensor, out: Comparison) -> None:
     """Count positions whose likeliest token differs by more than two logits may differ."""
     if len(logits) != len(theirs):
-        out.add("likeliest tokens", len(theirs), torch.inf, 0, f"{len(logits)} positions for {len(theirs)}")
+        out.add("likeliest tokens", len(theirs), INCOMPARABLE, 0, f"{len(logits)} positions for {len(theirs)}")
         return
     behind = logits.amax(-1) - logits.gather(-1, theirs[:, None])[:, 0]
     out.add("likeliest tokens", len(theirs), int((behind > MARGIN_BOUND).sum()), 0)

@@ -1,0 +1,59 @@
+"""vl2 eval run: measure a model on a benchmark."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from vl2.evaluation.pocketbench import KindScore
+
+app = typer.Typer(no_args_is_help=True, help="Measure a model.")
+
+
+@app.callback()
+def _root() -> None:
+    """Measure a model."""
+
+
+@app.command()
+def run(
+    benchmark: Annotated[str, typer.Argument(help="pocketbench")],
+    data: Annotated[Path, typer.Option(help="The held-out shards.")] = Path("runs/pocket/heldout"),
+    model: Annotated[str, typer.Option(help="pocket, a folder or a hub name.")] = "pocket",
+    out: Annotated[Path | None, typer.Option(help="Keep every answer here, as JSON lines.")] = None,
+    limit: Annotated[int, typer.Option(help="Most questions a kind; 0 asks all.")] = 0,
+    kinds: Annotated[str, typer.Option(help="Only kinds that begin so, such as shapes.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
+) -> None:
+    """Ask a model every held-out question and print the score of each kind with its 95 % interval."""
+    from vl2.core.errors import VL2Error
+    from vl2.evaluation.pocketbench import ask_all, held_out, summarise
+    from vl2.processor import Processor
+    from vl2.weights import find_checkpoint, load_model
+
+    if benchmark != "pocketbench":
+        raise VL2Error("benchmark", "is unknown", got=benchmark, expected="pocketbench")
+    folder = find_checkpoint(model)
+    outcomes = list(
+        ask_all(load_model(folder), Processor.from_directory(folder), held_out(data, prefix=kinds, limit=limit))
+    )
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes), encoding="utf-8")
+    scores = summarise(outcomes)
+    typer.echo(json.dumps([asdict(score) for score in scores]) if as_json else _table(scores))
+
+
+def _table(scores: Sequence[KindScore]) -> str:
+    lines = [f"{'kind':<20} {'n':>5} {'score':>7}   95 % interval"]
+    for score in scores:
+        lines.append(
+            f"{score.kind:<20} {score.num_questions:>5} {score.score:>7.1%}   {score.low:.1%} .. {score.high:.1%}"
+        )
+    return "\n".join(lines)
