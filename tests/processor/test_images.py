@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,14 @@ def test_palette_with_transparency_warns_nobody():
         warnings.simplefilter("error")
         assert np.array_equal(pixels(data), np.asarray(image.convert("RGB")))
         assert open_image(data, alpha="white").mode == "RGB"
+
+
+def test_threads_leave_the_warning_filters_as_they_were():
+    data = encoded(Image.effect_noise((16, 8), 90).convert("P"), "PNG", transparency=bytes(range(256)))
+    filters = list(warnings.filters)
+    with ThreadPoolExecutor(8) as pool:
+        assert len({image.tobytes() for image in pool.map(open_image, [data] * 200)}) == 1
+    assert list(warnings.filters) == filters
 
 
 def test_sixteen_bits_are_scaled_not_clipped():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import pytest
@@ -14,15 +13,16 @@ from vl2.model import PRESETS
 from vl2.weights import check_memory, load_model, plan_memory, preflight
 
 GB = 10**9
+PUBLISHED_BYTES = {"tiny": 6_741_002_880, "small": 32_296_699_008, "base": 54_960_268_496}
 
 
 def plan(size: str = "tiny", **changed):
     return plan_memory(PRESETS[size], **{"dtype": torch.bfloat16, "context_tokens": 4096, "num_tiles": 10, **changed})
 
 
-@pytest.mark.parametrize(("size", "weights"), [("tiny", 6_741_002_880), ("small", 32_296_699_008), ("base", 54_960_268_496)])
-def test_weights_are_the_published_bytes(size, weights):
-    assert plan(size).weights == weights
+@pytest.mark.parametrize("size", PUBLISHED_BYTES)
+def test_weights_are_the_published_bytes(size):
+    assert plan(size).weights == PUBLISHED_BYTES[size]
 
 
 def test_the_cache_is_an_entry_for_each_token_and_layer():
@@ -92,9 +92,14 @@ def test_groups_of_version_1(machine):
     assert preflight.available_bytes() == GB
 
 
-def test_the_formulas_in_the_page_are_those_of_the_code():
-    page = preflight.__doc__ or ""
-    assert re.search(r"H \* P\^2 \* \(2 \* i \+ 4\)", page)
+def test_activations_are_the_larger_of_tiles_and_tokens():
     vision = PRESETS["tiny"].vision_config
-    patches = 27**2
-    assert plan(num_tiles=100).activations == 100 * (16 * patches**2 * 8 + 6 * patches * vision.width * 2)
+    a_tile = 3 * 16 * 729**2 * 2 + 6 * 729 * vision.width * 2
+    assert plan(num_tiles=100).activations == 100 * a_tile
+    scores, beside = 3 * 10 * 4096 * 2, 6 * 1280 * 2 + 4096 * 3
+    assert plan(num_tiles=0).activations == 4096 * (scores + beside)
+
+
+def test_a_prefill_in_steps_needs_less():
+    assert plan(num_tiles=0, chunk_tokens=1024).activations == plan(num_tiles=0).activations // 4
+    assert plan(num_tiles=0, chunk_tokens=10**6) == plan(num_tiles=0)

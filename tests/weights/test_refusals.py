@@ -79,7 +79,9 @@ def test_a_file_of_noise(checkpoint):
     assert "broken or cut off" in refusal(checkpoint)
 
 
-@pytest.mark.parametrize("name", ["../elsewhere.safetensors", "/etc/passwd", "sub/x.safetensors", "..\\x.safetensors", ".."])
+@pytest.mark.parametrize(
+    "name", ["../elsewhere.safetensors", "/etc/passwd", "sub/x.safetensors", "..\\x.safetensors", ".."]
+)
 def test_an_index_stays_in_its_folder(sharded, name):
     save_file({NORM: torch.ones(64)}, sharded.parent / "elsewhere.safetensors")
     change_json(sharded / "model.safetensors.index.json", lambda values: values["weight_map"].update({NORM: name}))

@@ -40,9 +40,13 @@ class Batch:
     visual_embeds: Tensor | None = None  # [image_mask.sum(), D]: given when images were encoded before
 
     @classmethod
-    def from_inputs(cls, rows: Sequence[Sequence[ModelInput]], pad_id: int) -> Batch:
-        """Collate rows; a row of several inputs is packed, shorter rows are padded on the right."""
+    def from_inputs(cls, rows: Sequence[Sequence[ModelInput]], pad_id: int, length_step: int = 1) -> Batch:
+        """Collate rows; a row of several inputs is packed, shorter rows are padded on the right.
+
+        All have the length of the longest, rounded up to a multiple of `length_step`.
+        """
         length = max(sum(len(item.input_ids) for item in row) for row in rows)
+        length += -length % length_step
         flat = [item for row in rows for item in row]
         tiles = [item.tiles for item in flat if len(item.tiles)]
 

@@ -7,19 +7,32 @@ from torch import Tensor
 
 from vl2.kernels.reference import swiglu
 
+# Larger shares are filled up to a multiple of this. Every new size costs a matrix product about a millisecond on a
+# CPU, and shares differ in every step; so a few sizes occur again and again.
+SHARE_STEP = 64
+
 
 def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """Equal to `reference.routed_experts`; costs K experts a token instead of E."""
     num_experts, top_k = gate.shape[0], topk_ids.shape[1]
     order = topk_ids.flatten().argsort(stable=True)  # [N*K]
     counts = topk_ids.flatten().bincount(minlength=num_experts).tolist()
-    token = order // top_k  # [N*K]
-    pieces = x.index_select(0, token).split(counts)
+    pieces = x.index_select(0, order // top_k).split(counts)
     outputs = [
-        swiglu(piece, gate[expert], up[expert], down[expert])
+        _fill_up_and_run(piece, gate[expert], up[expert], down[expert])
         for expert, piece in enumerate(pieces)
         if len(piece)  # most experts are idle in a decode step; an empty product still costs a call
     ]
     weighted = torch.cat(outputs).float() * topk_weights.flatten()[order, None]  # [N*K, D]
     total = torch.zeros(x.shape, dtype=torch.float32, device=x.device)  # [N, D]
-    return total.index_add(0, token, weighted).to(x.dtype)  # [N, D]
+    return total.index_add(0, order // top_k, weighted).to(x.dtype)  # [N, D]
+
+
+def _fill_up_and_run(piece: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+    """Run one expert on its tokens, filled up with zeros to a size that occurs often."""
+    num_tokens = len(piece)
+    missing = -num_tokens % SHARE_STEP if num_tokens > SHARE_STEP else 0
+    if not missing:
+        return swiglu(piece, gate, up, down)
+    filled = torch.cat((piece, piece.new_zeros(missing, piece.shape[1])))
+    return swiglu(filled, gate, up, down)[:num_tokens]

@@ -39,7 +39,7 @@ _TRANSPOSE = {
 class ImageLimits:
     """What is refused before it costs memory: decoded pixels and encoded bytes."""
 
-    max_pixels: int = 64_000_000  # 256 MB: PIL keeps RGB in four bytes a pixel
+    max_pixels: int = 64_000_000  # 256 MB, as PIL keeps RGB in four bytes a pixel; decoding takes up to four times that
     max_bytes: int = 32 << 20
 
 

@@ -15,7 +15,7 @@ class RunConfig:
     mix: dict[str, float]  # shard folder: share of the samples
     tokenizer: str  # a folder with the tokenizer and processor files
     preset: str = "pocket"
-    init: tuple[str, ...] = ()  # earlier runs; each brings the modules it trained
+    init: tuple[str, ...] = ()  # earlier runs, each brings the modules it trained; or a model folder
     num_steps: int = 1000
     batch_size: int = 96  # samples a step, over all processes
     large_share: float = 1.0  # of the samples with pictures of several tiles, keep this share

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from vl2.data.slots import NUM_CHARACTERS, NUM_EDGES, NUM_SLOTS
+from vl2.train.waves import WAVE_SIZE
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,7 @@ class SlotPrediction:
 
     characters: Tensor  # [N, Q*Q, 6, 96]
     figures: Tensor  # [N, Q*Q, classes]
-    edges: Tensor  # [N, Q*Q, 4] in 0..1
+    edges: Tensor  # [N, Q*Q, 4, 32], the waves of each edge
 
 
 class SlotHead(nn.Module):
@@ -25,9 +26,10 @@ class SlotHead(nn.Module):
         super().__init__()
         self.head_characters = nn.Linear(width, NUM_SLOTS * NUM_CHARACTERS)
         self.head_figures = nn.Linear(width, num_figures)
-        self.head_edges = nn.Linear(width, NUM_EDGES)
+        self.head_edges = nn.Linear(width, NUM_EDGES * WAVE_SIZE)
 
     def forward(self, embeds: Tensor) -> SlotPrediction:
         """Predict from adaptor outputs [N, Q*Q, D]."""
         characters = self.head_characters(embeds).unflatten(-1, (NUM_SLOTS, NUM_CHARACTERS))
-        return SlotPrediction(characters.float(), self.head_figures(embeds).float(), self.head_edges(embeds).float())
+        edges = self.head_edges(embeds).unflatten(-1, (NUM_EDGES, WAVE_SIZE))
+        return SlotPrediction(characters.float(), self.head_figures(embeds).float(), edges.float())

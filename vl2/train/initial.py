@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor, nn
 
 from vl2.model import VL2
+from vl2.train.waves import WAVE_SIZE, waves
 
-EMBEDDING_STD = 0.3
+EMBEDDING_STD, HEAD_STD = 0.3, 0.04
 ENDS_OF_RESIDUALS = ("output", "down", "head")  # zero at first: every layer begins as the identity
-NUM_WAVES = 24
 
 
 @torch.no_grad()
@@ -28,14 +26,14 @@ def initialise(model: VL2, number_ids: Tensor) -> None:
         if "routed_experts" in name:
             nn.init.normal_(parameter, std=0.0 if name.endswith("down") else parameter.shape[-1] ** -0.5)
     nn.init.normal_(model.language.embedding.weight, std=EMBEDDING_STD)
-    model.language.embedding.weight[number_ids] = _waves(len(number_ids), model.config.language_config.hidden_size)
+    numbers = number_rows(len(number_ids), model.config.language_config.hidden_size)
+    model.language.embedding.weight[number_ids] = EMBEDDING_STD * numbers
+    model.language.head.weight[number_ids] = HEAD_STD * numbers  # what looks like a number is said as that number
     model.tile_newline.mul_(EMBEDDING_STD)
     model.view_separator.mul_(EMBEDDING_STD)
 
 
-def _waves(count: int, width: int) -> Tensor:
-    """Return [count, width] rows that change slowly from each number to the next, beside a part of their own."""
-    phase = torch.arange(count)[:, None] / count * 2 * math.pi * torch.arange(1, NUM_WAVES + 1)
-    waves = torch.cat((phase.cos(), phase.sin()), dim=1) / torch.arange(1, NUM_WAVES + 1).repeat(2).sqrt()
-    rows = waves @ torch.randn(2 * NUM_WAVES, width)
-    return EMBEDDING_STD * (rows / rows.std() * 0.9 + 0.3 * torch.randn(count, width))
+def number_rows(count: int, width: int) -> Tensor:
+    """Return [count, width] rows of deviation 1: the waves of each number, and a part of its own."""
+    rows = waves(torch.arange(count) / (count - 1)) @ torch.randn(WAVE_SIZE, width)
+    return rows / rows.std() * 0.9 + 0.3 * torch.randn(count, width)

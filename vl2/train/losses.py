@@ -13,9 +13,11 @@ from vl2.core.boxes import BOX_SCALE
 from vl2.data.slots import SlotTargets
 from vl2.model.moe import Routing
 from vl2.train.heads import SlotPrediction
+from vl2.train.waves import waves
 
 COORDINATE_SIGMA = 6.0  # thousandths: half a pixel of a 96-pixel tile
 COORDINATE_REACH = 15
+EDGE_WEIGHT = 10.0  # the squares of waves are small numbers
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ def slot_loss(prediction: SlotPrediction, targets: SlotTargets) -> Tensor:
     has_box = targets.edges[..., 0] >= 0
     edges = torch.zeros(())
     if has_box.any():
-        edges = F.smooth_l1_loss(prediction.edges[has_box].float(), targets.edges[has_box], beta=0.05) * 4
+        edges = EDGE_WEIGHT * F.mse_loss(prediction.edges[has_box], waves(targets.edges[has_box]))
     return letters + blanks + figures + edges
 
 

@@ -28,6 +28,7 @@ from vl2.train.initial import initialise
 from vl2.train.losses import CoordinateTokens
 from vl2.train.stages import STAGES
 from vl2.train.trainer import Trainer, load_modules, load_slot_head
+from vl2.weights import load_model
 
 FIGURES_FILE = "figures.txt"  # beside the shard folders: one figure label a line
 
@@ -37,6 +38,7 @@ def train(recipe: str | Path, assignments: list[str]) -> None:
     config = build(RunConfig, override(load_yaml(recipe), assignments), thing=str(recipe))
     if config.stage not in STAGES:
         raise ConfigError(str(recipe), "unknown stage", got=config.stage, expected=", ".join(STAGES))
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")  # every size of a matrix product is an entry
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:
         dist.init_process_group("gloo")
@@ -69,13 +71,22 @@ def build_trainer(config: RunConfig) -> Trainer:
     initialise(model, numbers)
     trainer = Trainer(config, model, loader, Mixture(Path(config.data), config.mix, config.seed), tokens)
     for earlier in config.init:
-        tensors, state = load_checkpoint(Path(earlier) / "checkpoint")
-        stage = STAGES[state["config"]["stage"]]
-        load_modules(model, tensors, stage.trains)
-        if stage.sees_images:
-            load_slot_head(trainer.slot_head, tensors)
+        take_over(trainer, Path(earlier))
     trainer.optimizer.take_weights()
     return trainer
+
+
+def take_over(trainer: Trainer, earlier: Path) -> None:
+    """Take the modules that an earlier run trained, or a whole model folder."""
+    if (earlier / "config.json").is_file():
+        weights = {f"model.{name}": tensor for name, tensor in load_model(earlier).state_dict().items()}
+        load_modules(trainer.model, weights, prefixes=("",))
+        return
+    tensors, state = load_checkpoint(earlier / "checkpoint")
+    stage = STAGES[state["config"]["stage"]]
+    load_modules(trainer.model, tensors, stage.trains)
+    if stage.sees_images:
+        load_slot_head(trainer.slot_head, tensors)
 
 
 def process(processor: Processor, stage: str, sample: Sample) -> ModelInput:

@@ -1,12 +1,13 @@
 """Say before anything is allocated how much memory a model needs, and whether this machine has it.
 
-The sums, in bytes, with i bytes a number (letters as in the legend, P patches of a tile, C vision width, L layers):
+The sums, in bytes, with i bytes a number (letters as in the legend, P patches of a tile, C vision width, L layers, Q
+tokens of a prefill step):
   weights      parameters * i
   cache        B * T * L * entry * i, an entry being R + Dr (latent attention) or 2 * D (MHA)
-  activations  the largest moment of a prefill: attention scores in i, in float32 and in i again, or the experts
-               vision   N * (H * P^2 * (2 * i + 4) + 6 * P * C * i)
-               language B * max(H * T^2 * (2 * i + 4), T * K * D * (3 * i + 8)) + B * T * (6 * D * i + T)
-  runtime      Python and PyTorch before the first tensor
+  activations  the larger of a tile's and a step's peak: three copies of the attention scores, or the experts
+               vision   N * (3 * H * P^2 * i + 6 * P * C * i)
+               language B * Q * (max(3 * H * T * i, K * D * (3 * i + 8)) + 6 * D * i + T * (i + 1))
+  runtime      Python, PyTorch and its first calls, measured
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from vl2.core.errors import MemoryPreflightError
 from vl2.model import VL2, VL2Config
 from vl2.model.config import LanguageConfig, VisionConfig
 
-RUNTIME_BYTES = 330_000_000
+RUNTIME_BYTES = 400_000_000
 SMALLER_FORMATS = {"bfloat16": 2.0, "int8": 1.05, "int4": 0.56}  # bytes a parameter, scales included
 CGROUP_FILES = {  # limit and use, by controller: version 2 has one nameless hierarchy
     "": ("memory.max", "memory.current"),
@@ -51,9 +52,18 @@ class MemoryPlan:
 
 
 def plan_memory(
-    config: VL2Config, *, dtype: torch.dtype, context_tokens: int, num_tiles: int, batch: int = 1
+    config: VL2Config,
+    *,
+    dtype: torch.dtype,
+    context_tokens: int,
+    num_tiles: int,
+    batch: int = 1,
+    chunk_tokens: int | None = None,
 ) -> MemoryPlan:
-    """Add up what generation needs: `batch` rows of `context_tokens`, prefilled at once, and `num_tiles` in all."""
+    """Add up what generation needs: `batch` rows of `context_tokens` each, and `num_tiles` encoded at once.
+
+    `chunk_tokens` is the size of a prefill step; None prefills a prompt at once.
+    """
     language, item_size = config.language_config, dtype.itemsize
     num_parameters = count_parameters(config)
     return MemoryPlan(
@@ -62,7 +72,7 @@ def plan_memory(
         cache=batch * context_tokens * language.num_hidden_layers * language.cache_width * item_size,
         activations=max(
             num_tiles * _vision_bytes(config.vision_config, item_size),
-            batch * _language_bytes(language, item_size, context_tokens),
+            batch * _language_bytes(language, item_size, context_tokens, chunk_tokens or context_tokens),
         ),
     )
 
@@ -106,14 +116,14 @@ def available_bytes(device: torch.device | str = "cpu") -> int | None:
 
 def _vision_bytes(config: VisionConfig, item_size: int) -> int:
     patches = config.patches_per_side**2
-    scores = config.heads * patches**2 * (2 * item_size + 4)
-    return scores + 6 * patches * config.width * item_size
+    return 3 * config.heads * patches**2 * item_size + 6 * patches * config.width * item_size
 
 
-def _language_bytes(config: LanguageConfig, item_size: int, tokens: int) -> int:
-    scores = config.num_attention_heads * tokens**2 * (2 * item_size + 4)
-    experts = tokens * (config.num_experts_per_tok or 0) * config.hidden_size * (3 * item_size + 8)
-    return max(scores, experts) + tokens * (6 * config.hidden_size * item_size + tokens)
+def _language_bytes(config: LanguageConfig, item_size: int, context_tokens: int, chunk_tokens: int) -> int:
+    scores = 3 * config.num_attention_heads * context_tokens * item_size
+    experts = (config.num_experts_per_tok or 0) * config.hidden_size * (3 * item_size + 8)
+    beside = 6 * config.hidden_size * item_size + context_tokens * (item_size + 1)  # states and the mask
+    return min(chunk_tokens, context_tokens) * (max(scores, experts) + beside)
 
 
 def _machine_room() -> int | None:

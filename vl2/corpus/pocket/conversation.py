@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImagePart, Message, Part, TextPart
@@ -59,6 +59,14 @@ def point_out(kind: str, label: str, picture: Picture, boxes: Iterable[tuple[int
 def refer(label: str) -> str:
     """Return the reference that asks for boxes."""
     return f"<|ref|>{label}<|/ref|>"
+
+
+def without_article(turn: Turn) -> Turn:
+    """Return a grounding turn whose label lacks its "the", as people type it."""
+    answer: list[Part] = []
+    for part in turn.answer:
+        answer.append(BoxesPart(part.label.removeprefix("the "), part.boxes) if isinstance(part, BoxesPart) else part)
+    return replace(turn, question=turn.question.replace("<|ref|>the ", "<|ref|>"), answer=tuple(answer))
 
 
 def to_box(corners: tuple[float, float, float, float], picture: Picture) -> Box:

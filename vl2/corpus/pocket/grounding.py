@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from vl2.corpus.pocket.conversation import Brief, Drawn, Turn, point_out, refer, say
+from vl2.corpus.pocket.conversation import Brief, Drawn, Turn, point_out, refer, say, without_article
 from vl2.corpus.pocket.figures import plural
 from vl2.corpus.pocket.read import letter_page
 from vl2.corpus.pocket.scene import (
@@ -22,6 +22,7 @@ from vl2.corpus.pocket.words import pick_token
 MOST_BOXES = 4
 EXTREME_BY = 5  # how far the outermost figure leads the next one, in pixels
 LARGEST_BY = 1.2
+BARE = 0.3  # the share of labels without their article
 ABSENT_WORDS = 0.2  # the share of asked words that are not on the page
 
 
@@ -39,7 +40,8 @@ def draw_grounding(brief: Brief) -> Drawn:
     if not scene.figures:
         return Drawn((scene.picture,), ())
     turns = [REFERENCES[kind](rng, scene) for kind in brief.kinds]
-    return Drawn((scene.picture,), tuple(turn for turn in turns if turn is not None))
+    asked = [turn for turn in turns if turn is not None]
+    return Drawn((scene.picture,), tuple(without_article(t) if rng.random() < BARE else t for t in asked))
 
 
 def draw_text_grounding(brief: Brief) -> Drawn:

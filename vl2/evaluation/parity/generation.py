@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from vl2.core.batch import ModelInput
 from vl2.engine.cache import TokenCache
+from vl2.engine.encode import encode_images
 from vl2.engine.generate import decode, embed_prompts, prefill, stream
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings, penalize
@@ -33,11 +34,13 @@ class Greedy:
 
 def compare_generation(case: Case, rows: list[ModelInput], model: VL2, processor: Processor, out: Comparison) -> None:
     """Compare what the engine generates for a case."""
+    prompts = [_encoded(model, row) for row in rows]
     greedy = case.values.take("greedy_24")
     if greedy is not None:
-        _compare_greedy(case, rows, model, processor, greedy, out)
+        _compare_greedy(case, prompts, model, processor, greedy, out)
     for name, theirs in _penalised(case):
-        found = generate(model, rows, processor.pad_id, len(theirs[0]), penalty=float(name.removeprefix(PENALTY_KEY)))
+        penalty = float(name.removeprefix(PENALTY_KEY))
+        found = generate(model, prompts, processor.pad_id, len(theirs[0]), penalty=penalty)
         out.exact("greedy, penalised", found.tokens, theirs)
         smallest = case.values.take("greedy_reppen_margin_min")
         if smallest is not None:
@@ -45,23 +48,23 @@ def compare_generation(case: Case, rows: list[ModelInput], model: VL2, processor
     to_the_end = case.values.take("greedy_with_eos")
     if to_the_end is not None:
         room = max(len(row) for row in greedy or to_the_end)
-        out.exact("greedy to the end", generate_to_the_end(model, rows, processor, room), to_the_end)
+        out.exact("greedy to the end", generate_to_the_end(model, prompts, processor, room), to_the_end)
 
 
 @torch.inference_mode()
 def generate(
-    model: VL2, rows: list[ModelInput], pad_id: int, steps: int, *, penalty: float = 1.0, chunk_size: int = WHOLE
+    model: VL2, prompts: list[Request], pad_id: int, steps: int, *, penalty: float = 1.0, chunk_size: int = WHOLE
 ) -> Greedy:
     """Choose the likeliest token `steps` times, with the engine's own prefill, cache and penalty."""
-    language, lengths = model.config.language_config, [len(row.input_ids) for row in rows]
-    embeds = embed_prompts(model, [Request(prompt=row) for row in rows], pad_id)  # [B, T, D]
+    language, lengths = model.config.language_config, [request.num_prompt_tokens for request in prompts]
+    embeds = embed_prompts(model, prompts, pad_id)  # [B, T, D]
     cache = TokenCache.empty(
-        language, num_rows=len(rows), capacity=max(lengths) + steps, dtype=embeds.dtype, device=embeds.device
+        language, num_rows=len(prompts), capacity=max(lengths) + steps, dtype=embeds.dtype, device=embeds.device
     )
-    seen = torch.zeros(len(rows), language.vocab_size, dtype=torch.bool)  # [B, V]
-    for row, prompt in zip(seen, rows, strict=True):
-        row[prompt.input_ids] = True
-        row[pad_id] |= len(prompt.input_ids) < max(lengths)  # the reference penalises its left padding too
+    seen = torch.zeros(len(prompts), language.vocab_size, dtype=torch.bool)  # [B, V]
+    for row, request in zip(seen, prompts, strict=True):
+        row[request.prompt.input_ids] = True
+        row[pad_id] |= request.num_prompt_tokens < max(lengths)  # the reference penalises its left padding too
     tokens: list[Tensor] = []
     margins: list[Tensor] = []
     logits = prefill(model, embeds, lengths, cache, chunk_size)  # [B, V]
@@ -73,26 +76,32 @@ def generate(
             break
         seen.scatter_(1, top.indices[:, :1], True)
         places = [length + len(tokens) - 1 for length in lengths]
-        logits = decode(model, tokens[-1].tolist(), range(len(rows)), places, cache)
+        logits = decode(model, tokens[-1].tolist(), range(len(prompts)), places, cache)
     return Greedy(tokens=torch.stack(tokens, 1).tolist(), margins=torch.stack(margins, 1), last_logits=logits)
 
 
-def generate_to_the_end(model: VL2, rows: list[ModelInput], processor: Processor, room: int) -> list[list[int]]:
+def generate_to_the_end(model: VL2, prompts: list[Request], processor: Processor, room: int) -> list[list[int]]:
     """Return the tokens of each row as the engine answers it, its eos included."""
     settings = SamplingSettings(max_new_tokens=room)
-    answers: list[list[int]] = [[] for _ in rows]
-    for event in stream(model, processor.tokenizer, [Request(prompt=row, settings=settings) for row in rows]):
+    answers: list[list[int]] = [[] for _ in prompts]
+    for event in stream(model, processor.tokenizer, [replace(request, settings=settings) for request in prompts]):
         answers[event.row] += event.token_ids
         if event.finish_reason == "stop":
             answers[event.row].append(processor.eos_id)
     return answers
 
 
+def _encoded(model: VL2, row: ModelInput) -> Request:
+    """Return a request whose pictures are encoded, once for all that is generated from it."""
+    visual = encode_images(model, row.tiles, row.grids)
+    return Request(prompt=row, visual_embeds=torch.cat(visual) if visual else None)
+
+
 def _compare_greedy(
-    case: Case, rows: list[ModelInput], model: VL2, processor: Processor, theirs: list[list[int]], out: Comparison
+    case: Case, prompts: list[Request], model: VL2, processor: Processor, theirs: list[list[int]], out: Comparison
 ) -> None:
     steps = len(theirs[0])
-    found = generate(model, rows, processor.pad_id, steps)
+    found = generate(model, prompts, processor.pad_id, steps)
     out.exact("greedy", found.tokens, theirs)
     margins, smallest = case.values.take("greedy_margins"), case.values.take("greedy_margins_min")
     if margins is not None:
@@ -107,7 +116,7 @@ def _compare_greedy(
         out.exact("decoded text", [processor.decode(tokens) for tokens in found.tokens], text)
     if case.values.take("chunked_prefill_same_tokens") is not None:
         # ours must agree even where the reference, padded on the left, does not agree with itself
-        chunked = generate(model, rows, processor.pad_id, steps, chunk_size=CHUNK)
+        chunked = generate(model, prompts, processor.pad_id, steps, chunk_size=CHUNK)
         out.exact("greedy, chunked prefill", chunked.tokens, theirs)
 
 

@@ -1,0 +1,64 @@
+"""Losses against numbers worked out by hand."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from vl2.core.batch import IGNORE_INDEX
+from vl2.model.moe import Routing
+from vl2.train.losses import (
+    COORDINATE_SIGMA,
+    CoordinateTokens,
+    coordinate_loss,
+    is_coordinate,
+    next_token_loss,
+    sequence_aux_loss,
+    shifted_targets,
+)
+from vl2.train.waves import WAVE_SIZE, waves
+
+TOKENS = CoordinateTokens(ids=torch.arange(1000) + 10, opening=3, closing=4)
+
+
+def test_targets_are_the_next_labels():
+    assert shifted_targets(torch.tensor([[5, 6, IGNORE_INDEX, 7]])).tolist() == [[6, IGNORE_INDEX, 7, IGNORE_INDEX]]
+
+
+def test_next_token_loss_sums():
+    assert float(next_token_loss(torch.zeros(3, 8), torch.tensor([0, 1, 2]))) == pytest.approx(3 * math.log(8))
+
+
+def test_only_numbers_inside_boxes_are_coordinates():
+    #                     42  det  7    9   /det  42
+    ids = torch.tensor([[52, 3, 17, 19, 4, 52, 0]])
+    assert is_coordinate(ids, TOKENS).tolist() == [[False, True, True, False, False, False, False]]
+
+
+def test_a_near_miss_costs_less_than_a_far_one():
+    def loss(said: int) -> float:
+        logits = torch.full((1, 1010), -20.0)
+        offsets = torch.arange(1000) - said
+        logits[0, TOKENS.ids] = -(offsets.float() ** 2) / (2 * COORDINATE_SIGMA**2)
+        return float(coordinate_loss(logits, torch.tensor([510]), TOKENS))  # the token of 500
+
+    assert loss(500) < loss(503) < loss(520)
+    assert loss(500) == pytest.approx(math.log(COORDINATE_SIGMA * math.sqrt(2 * math.pi * math.e)), abs=0.1)
+
+
+def test_balanced_experts_cost_one_and_a_favourite_costs_more():
+    def routing(ids: list[list[int]], scores: list[list[float]]) -> Routing:
+        return Routing(torch.tensor(scores), torch.tensor(ids), torch.ones(len(ids), len(ids[0])))
+
+    even = routing([[0], [1], [0], [1]], [[0.5, 0.5]] * 4)
+    assert float(sequence_aux_loss(even, batch_size=2)) == pytest.approx(1.0)
+    favourite = routing([[0], [0], [0], [0]], [[0.9, 0.1]] * 4)
+    assert float(sequence_aux_loss(favourite, batch_size=2)) == pytest.approx(2 * 0.9)
+
+
+def test_waves_of_near_numbers_look_alike():
+    here, near, far = waves(torch.tensor([0.50, 0.51, 0.90]))
+    assert here.shape == (WAVE_SIZE,)
+    assert float((here - near).norm()) < 0.3 * float((here - far).norm())

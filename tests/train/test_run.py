@@ -1,0 +1,109 @@
+"""Recipes load; a run learns, is saved whole, and goes on after a stop as if there had been none."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from vl2.core.errors import VL2Error
+from vl2.core.settings import build, load_yaml
+from vl2.corpus.pocket import TASKS
+from vl2.corpus.pocket.build import CorpusConfig
+from vl2.train import checkpoint
+from vl2.train.config import RunConfig
+from vl2.train.export import export
+from vl2.train.run import train
+from vl2.train.stages import STAGES
+
+RECIPES = Path(__file__).parents[2] / "recipes" / "pocket"
+RECIPE_OF_TEST = {
+    "stage": "pretrain",
+    "mix": {"read_word": 1.0, "ground": 1.0},
+    "num_steps": 4,
+    "batch_size": 4,
+    "log_every": 1,
+    "save_every": 2,
+    "precision": "float32",
+}
+
+
+@pytest.fixture
+def recipe(corpus, tmp_path):
+    places = {"data": str(corpus / "data"), "tokenizer": str(corpus / "processor"), "out": str(tmp_path / "run")}
+    path = tmp_path / "recipe.yaml"
+    path.write_text(json.dumps(RECIPE_OF_TEST | places))  # JSON is YAML
+    return path
+
+
+def log_of(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+def test_recipes_name_stages_and_tasks_that_exist():
+    recipes = sorted(RECIPES.glob("*.yaml"))
+    assert recipes
+    for path in recipes:
+        assert len(path.read_text().splitlines()) <= 80
+        if path.stem == "corpus":
+            config = build(CorpusConfig, load_yaml(path), thing=path.name)
+            assert set(config.train) == set(config.heldout) == set(TASKS)
+        else:
+            config = build(RunConfig, load_yaml(path), thing=path.name)
+            assert config.stage in STAGES and set(config.mix) <= set(TASKS)
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_every_stage_moves_what_it_trains_and_nothing_else(recipe, tmp_path, stage):
+    train(recipe, [f"stage={stage}", "num_steps=1", "out=" + str(tmp_path / "first")])
+    train(recipe, [f"stage={stage}", "num_steps=2", "seed=0", "out=" + str(tmp_path / "second")])
+    first, _ = checkpoint.load_checkpoint(tmp_path / "first" / "checkpoint")
+    second, _ = checkpoint.load_checkpoint(tmp_path / "second" / "checkpoint")
+    moved = {name for name in first if name.startswith("model.") and not torch.equal(first[name], second[name])}
+    assert moved
+    assert all(name.removeprefix("model.").startswith(STAGES[stage].trains) for name in moved)
+
+
+def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(recipe, tmp_path):
+    whole, halves = tmp_path / "whole", tmp_path / "halves"
+    train(recipe, [f"out={whole}", "decay_from=1.0"])
+    train(recipe, [f"out={halves}", "decay_from=1.0", "num_steps=2"])
+    train(recipe, [f"out={halves}", "decay_from=1.0"])
+    expected, _ = checkpoint.load_checkpoint(whole / "checkpoint")
+    found, state = checkpoint.load_checkpoint(halves / "checkpoint")
+    assert state["step"] == 4
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+    assert [line["step"] for line in log_of(halves)] == [1, 2, 3, 4]
+
+
+def test_an_export_loads_and_equals_its_run(recipe, tmp_path):
+    from vl2.weights import load_model
+
+    train(recipe, ["num_steps=1"])
+    export(tmp_path / "run", tmp_path / "model")
+    tensors, _ = checkpoint.load_checkpoint(tmp_path / "run" / "checkpoint")
+    for name, parameter in load_model(tmp_path / "model").named_parameters():
+        assert torch.equal(parameter, tensors[f"model.{name}"].to(torch.bfloat16)), name
+
+
+def test_a_save_that_is_cut_off_leaves_the_old_checkpoint(tmp_path, monkeypatch):
+    folder = tmp_path / "checkpoint"
+    checkpoint.save_checkpoint(folder, {"x": torch.ones(2)}, {"step": 1})
+
+    def full_disk(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(checkpoint, "save_file", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save_checkpoint(folder, {"x": torch.zeros(2)}, {"step": 2})
+    tensors, state = checkpoint.load_checkpoint(folder)
+    assert state == {"step": 1} and tensors["x"].tolist() == [1.0, 1.0]
+
+
+def test_an_unknown_stage_or_setting_is_one_line(recipe):
+    with pytest.raises(VL2Error, match="unknown stage"):
+        train(recipe, ["stage=pretraining"])
+    with pytest.raises(VL2Error, match="Did you mean 'batch_size'"):
+        train(recipe, ["batchsize=3"])
