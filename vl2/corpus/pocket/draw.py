@@ -32,14 +32,14 @@ class Task:
 
     draw: Callable[[Brief], Drawn]
     kinds: dict[str, float]
-    turns: tuple[int, int] = (2, 4)
+    turns: tuple[int, int]  # questions about one training picture: encoding it costs more than another question
 
 
 TASKS: dict[str, Task] = {
     "read_word": Task(read_word, {"word": 1}, (1, 1)),
     "read_lines": Task(read_lines, {"lines": 1}, (1, 2)),
-    "receipt": Task(draw_receipt, {"receipt.cell": 1}),
-    "table": Task(draw_table, {"table.cell": 1}),
+    "receipt": Task(draw_receipt, {"receipt.cell": 1}, (3, 5)),
+    "table": Task(draw_table, {"table.cell": 1}, (3, 6)),
     "chart": Task(
         draw_chart,
         {
@@ -50,6 +50,7 @@ TASKS: dict[str, Task] = {
             "chart.count": 0.7,
             "chart.colour": 0.7,
         },
+        (3, 6),
     ),
     "shapes": Task(
         draw_shapes,
@@ -62,15 +63,18 @@ TASKS: dict[str, Task] = {
             "shapes.compare": 0.8,
             "shapes.relation": 0.8,
         },
+        (5, 8),
     ),
     "ground": Task(
-        draw_grounding, {"ground.one": 0.36, "ground.many": 0.2, "ground.absent": 0.25, "ground.described": 0.19}
+        draw_grounding,
+        {"ground.one": 0.36, "ground.many": 0.2, "ground.absent": 0.25, "ground.described": 0.19},
+        (4, 6),
     ),
-    "text_ground": Task(draw_text_grounding, {"text_ground": 1}),
+    "text_ground": Task(draw_text_grounding, {"text_ground": 1}, (2, 4)),
     "describe": Task(
         draw_description, {"describe.short": 1, "describe.normal": 1, "describe.grounded": 1}, (1, 3)
     ),
-    "compare": Task(draw_pair, {"compare.count": 1, "compare.same_word": 0.8, "compare.colour": 1}, (1, 3)),
+    "compare": Task(draw_pair, {"compare.count": 1, "compare.same_word": 0.8, "compare.colour": 1}, (2, 4)),
     "marks": Task(draw_marks, {"marks": 1}, (1, 1)),
     "chat": Task(draw_chat, {"chat": 1}, (1, 3)),
 }
