@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -35,7 +34,8 @@ from vl2.train.losses import (
 from vl2.train.optim import Optimizer
 from vl2.train.stages import STAGES
 
-Tally = Counter  # sums over one step, by name; processes add theirs before they become means
+TALLIED = ("weight", "text", "coordinates", "num_coordinates", "balance", "slots", "characters", "figures")
+Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
 
 
 class Trainer:
@@ -69,17 +69,16 @@ class Trainer:
                 self._save()
 
     def _train_step(self, microbatches: list[Microbatch]) -> dict[str, float]:
-        tally: Tally = Counter()
+        tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         for microbatch in microbatches:
             loss = self._loss(microbatch, tally)
             loss.backward()
-        names = sorted(tally)
-        extra = torch.tensor([tally[name] for name in names] + [self.elapsed_s])
+        extra = torch.tensor([*tally.values(), self.elapsed_s])
         flat = torch.cat((self.optimizer.gradients(), extra))
         if self.world_size > 1:
             dist.all_reduce(flat)
         gradients, sums = flat[: -len(extra)], flat[-len(extra) :].tolist()
-        record = dict(zip(names, sums, strict=False))
+        record = dict(zip(tally, sums, strict=False))
         self.elapsed_s = sums[-1] / self.world_size
         gradients /= record["weight"]
         norm = float(gradients.norm())
@@ -106,8 +105,8 @@ class Trainer:
             dense = slot_loss(prediction, microbatch.slots)
             loss = loss + self.config.slot_weight * weight * dense
             characters, figures = slot_accuracy(prediction, microbatch.slots)
-            tally.update(slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
-        tally.update(weight=weight)
+            _add(tally, slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
+        _add(tally, weight=weight)
         return loss
 
     def _text_loss(self, batch: Batch, features: Tensor | None, tally: Tally) -> tuple[Tensor, float]:
@@ -129,7 +128,8 @@ class Trainer:
         balance = sum(
             (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
         )
-        tally.update(
+        _add(
+            tally,
             text=float(plain.detach()),
             coordinates=float(boxes.detach()),
             num_coordinates=float(soft.sum()),
@@ -209,3 +209,8 @@ def load_slot_head(head: SlotHead, tensors: Mapping[str, Tensor]) -> None:
     """Copy the slot head's parameters."""
     for name, parameter in head.named_parameters():
         parameter.copy_(tensors[f"slot_head.{name}"])
+
+
+def _add(tally: Tally, **values: float) -> None:
+    for name, value in values.items():
+        tally[name] += value
