@@ -47,7 +47,7 @@ def _download(repository: str) -> Path:
     except HFValidationError:
         raise WeightsError(repository, "not a repository name", expected="owner/name") from None
     except (OSError, ValueError) as error:  # no network and not in the cache, a full disk, a broken transfer
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0][:160].rstrip(".")
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0].removeprefix("Got: ")[:160].rstrip(".")
         raise WeightsError(
             repository, f"neither cached nor fetched: {reason}", do="Connect once, or give a local folder."
         ) from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -107,7 +108,9 @@ class Recording:
         """Read the expected files. Raises VL2Error when they are missing or broken."""
         directory = Path(directory).resolve()
         expected = _read_json(directory / "expected.json")
-        tensors = _by_case(load_file(directory / "expected.safetensors"), expected["cases"])
+        if not isinstance(expected.get("cases"), dict):
+            raise VL2Error(str(directory / "expected.json"), "has no cases", do="Point at a recorded directory.")
+        tensors = _by_case(_read_tensors(directory / "expected.safetensors"), expected["cases"])
         pixels, samples = _read_pixels(directory.parent)
         cases = [
             Case(name, Account(values), Account(tensors[name]), pixels.get(name), samples.get(name))
@@ -132,8 +135,15 @@ def _read_pixels(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     hashes, samples = folder / "pixels.json", folder / "pixels.safetensors"
     return (
         _read_json(hashes) if hashes.is_file() else {},
-        load_file(samples) if samples.is_file() else {},
+        _read_tensors(samples) if samples.is_file() else {},
     )
+
+
+def _read_tensors(path: Path) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise VL2Error(str(path), f"cannot be read: {error}", do="Point at a recorded directory.") from None
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from vl2.core.batch import Batch
-from vl2.evaluation.parity.compare import Comparison
+from vl2.evaluation.parity.compare import Comparison, StageResult
 from vl2.evaluation.parity.generation import compare_generation
 from vl2.evaluation.parity.gradients import compare_gradients
 from vl2.evaluation.parity.inputs import compare_inputs, read_rows
@@ -50,7 +50,9 @@ def run_parity(directory: str | Path) -> ParityReport:
     )
 
 
-def _run_case(case: Case, recording: Recording, model: VL2, processor: Processor, aux_alpha: float) -> list:
+def _run_case(
+    case: Case, recording: Recording, model: VL2, processor: Processor, aux_alpha: float
+) -> list[StageResult]:
     out = Comparison(case.name)
     rows = read_rows(case, recording, processor)
     compare_inputs(case, rows, recording, processor, out)
