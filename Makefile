@@ -14,7 +14,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet -c const
 demo: .venv/core.stamp
 	mkdir -p out
 	$(BIN)/vl2 read examples/sign.png
-	$(BIN)/vl2 detect examples/shapes.png "the red circle" --draw out/demo.png
+	$(BIN)/vl2 detect examples/shapes.png "blue house" --draw out/demo.png
 	@echo "The picture with its box: out/demo.png"
 
 test: check
@@ -25,7 +25,7 @@ check: .venv/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/basedpyright
 
-POCKET_STAGES := warmup_vision warmup_language align pretrain sft
+POCKET_STAGES := warmup_vision warmup_language align pretrain pretrain_read pretrain_all sft
 pocket: .venv/train.stamp
 	$(BIN)/vl2 corpus recipes/pocket/corpus.yaml
 	for stage in $(POCKET_STAGES); do $(BIN)/vl2 train recipes/pocket/$$stage.yaml --processes 2 || exit 1; done

@@ -1,6 +1,6 @@
-"""Draw the learning curves of pocket's runs: `python bench/pocket_curves.py runs/pocket OUT.png`.
+"""Draw the learning curves of pocket's runs: `python bench/pocket_curves.py runs/pocket OUT.png OUT.csv`.
 
-Needs matplotlib (`pip install vl2[pocket]`). Writes the smoothed points beside the picture, as CSV.
+Needs matplotlib (`pip install vl2[pocket]`). The smoothed points go into the CSV file.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def points(root: Path) -> list[dict[str, float | str]]:
 
 def main() -> None:
     """Draw one panel a curve."""
-    root, out = Path(sys.argv[1]), Path(sys.argv[2])
+    root, out, table = map(Path, sys.argv[1:4])
     rows = points(root)
     figure, panels = pyplot.subplots(2, 2, figsize=(10, 6), layout="constrained")
     for panel, (title, name) in zip(panels.flat, CURVES.items(), strict=True):
@@ -61,7 +61,7 @@ def main() -> None:
         panel.grid(alpha=0.3)
     panels[0, 0].legend(fontsize=8)
     figure.savefig(out, dpi=110)
-    with out.with_suffix(".csv").open("w", newline="") as file:
+    with table.open("w", newline="") as file:
         writer = csv.DictWriter(file, ["run", "pictures", "characters", "figures", "text", "coordinate"])
         writer.writeheader()
         writer.writerows({k: round(v, 4) if isinstance(v, float) else v for k, v in row.items()} for row in rows)
