@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from vl2.corpus.pocket import write_shards
-from vl2.corpus.pocket.build import FIGURES_FILE, figure_labels
+from vl2.corpus.pocket.build import figure_labels
 from vl2.corpus.pocket.vocabulary import write_processor
+from vl2.data.slots import FIGURES_FILE
 
 TASKS = ("read_word", "shapes", "ground")
 NUM_SAMPLES, SHARD_SIZE = 12, 5

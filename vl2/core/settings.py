@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -46,6 +47,23 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(str(path), f"not YAML: {str(error).splitlines()[0]}", do="Correct the file.") from None
     if not isinstance(values, dict):
         raise ConfigError(str(path), "not a mapping", got=type(values).__name__, expected="key: value lines")
+    return values
+
+
+def load_json(path: str | Path) -> dict[str, Any]:
+    """Read one JSON object of bounded size. Raises ConfigError when it is missing, too large or no JSON object."""
+    path = Path(path)
+    if not path.is_file():
+        raise ConfigError(str(path), "no such file", do="Point at a folder that holds a whole checkpoint.")
+    size = path.stat().st_size
+    if size > MAX_SETTINGS_BYTES:
+        raise ConfigError(str(path), "too large", got=size, expected=f"at most {MAX_SETTINGS_BYTES} bytes")
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(str(path), f"not JSON: {str(error)[:80]}", do="Fetch the file again.") from None
+    if not isinstance(values, dict):
+        raise ConfigError(str(path), "not a mapping", got=type(values).__name__, expected="an object")
     return values
 
 

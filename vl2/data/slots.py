@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, SceneObject
 from vl2.core.tiles import TileGrid
 from vl2.processor.tiling import fit
@@ -16,6 +18,7 @@ from vl2.processor.tiling import fit
 NUM_SLOTS = 6  # two lines of three narrow letters meet in one shuffled patch
 FIRST_CHARACTER, NUM_CHARACTERS = 32, 96  # printable ASCII; class 0 (the space) means blank
 NUM_EDGES = 4
+FIGURES_FILE = "figures.txt"  # one figure label a line
 MIN_SCALE = 0.7  # a picture shrunk below this shows its letters too small to be asked for
 
 
@@ -41,6 +44,14 @@ class FigureClasses:
 
     def __len__(self) -> int:
         return len(self.numbers) + 1
+
+    @classmethod
+    def from_corpus(cls, root: Path) -> FigureClasses:
+        """Read the labels that a corpus wrote beside its shard folders. Raises VL2Error when there are none."""
+        path = root / FIGURES_FILE
+        if not path.is_file():
+            raise VL2Error(str(path), "no such file", do="Run `vl2 corpus` with a recipe first.")
+        return cls(path.read_text(encoding="utf-8").splitlines())
 
 
 def slot_targets(

@@ -5,14 +5,13 @@ Field names are those of the official files. Source: model.md in the docs lists 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from vl2.core.errors import ConfigError
-from vl2.core.settings import build
+from vl2.core.settings import build, load_json
 
 # Fields that the official files carry and that change nothing here.
 UNUSED_FIELDS = frozenset(
@@ -20,7 +19,6 @@ UNUSED_FIELDS = frozenset(
     "ep_size initializer_range use_cache attention_dropout attention_bias pretraining_tp pad_token_id "
     "tie_word_embeddings seq_aux aux_loss_alpha return_dict output_hidden_states output_attentions".split()
 )
-MAX_CONFIG_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,23 +146,7 @@ class VL2Config:
     @classmethod
     def from_file(cls, path: str | Path) -> VL2Config:
         """Read an official config.json. Raises ConfigError when there is none or it is no JSON object."""
-        return cls.from_dict(read_json(path), thing=str(path))
-
-
-def read_json(path: str | Path) -> dict[str, Any]:
-    """Read one JSON object of bounded size. Raises ConfigError otherwise."""
-    path = Path(path)
-    if not path.is_file():
-        raise ConfigError(str(path), "no such file", do="Point at a folder that holds a whole checkpoint.")
-    if path.stat().st_size > MAX_CONFIG_BYTES:
-        raise ConfigError(str(path), "too large", got=path.stat().st_size, expected=f"at most {MAX_CONFIG_BYTES} bytes")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(str(path), f"not JSON: {str(error)[:80]}", do="Fetch the file again.") from None
-    if not isinstance(values, dict):
-        raise ConfigError(str(path), "not a JSON object", got=type(values).__name__)
-    return values
+        return cls.from_dict(load_json(path), thing=str(path))
 
 
 def _without_unused(values: Mapping[str, Any]) -> dict[str, Any]:

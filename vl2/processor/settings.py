@@ -10,7 +10,7 @@ from typing import Any
 
 from vl2.core.batch import IGNORE_INDEX
 from vl2.core.errors import ConfigError
-from vl2.core.settings import MAX_SETTINGS_BYTES, build
+from vl2.core.settings import build, load_json
 from vl2.core.tiles import candidate_resolutions
 from vl2.processor.marks import IMAGE, PAD
 from vl2.processor.tiles import Normalization
@@ -119,14 +119,4 @@ def _tiles_of_model(config: Mapping[str, Any], thing: str) -> dict[str, Any]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     """Return a JSON mapping, or None when there is no such file."""
-    if not path.is_file():
-        return None
-    if path.stat().st_size > MAX_SETTINGS_BYTES:
-        raise ConfigError(str(path), "too large for settings", expected=f"at most {MAX_SETTINGS_BYTES} bytes")
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ConfigError(str(path), f"not JSON: {str(error)[:120]}", do="Correct the file.") from None
-    if not isinstance(values, dict):
-        raise ConfigError(str(path), "not a mapping", got=type(values).__name__, expected="an object")
-    return values
+    return load_json(path) if path.is_file() else None

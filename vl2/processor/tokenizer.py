@@ -12,6 +12,7 @@ import tokenizers
 from tokenizers import AddedToken
 
 from vl2.core.errors import VL2Error
+from vl2.core.settings import load_json
 from vl2.processor.marks import ADDED_IN_ORDER, ASSISTANT, GROUNDING_MARKS, IMAGE, PAD, USER
 
 MAX_TOKENIZER_BYTES = 64 << 20  # the released files have 4.6 and 7.8 MB
@@ -175,15 +176,7 @@ def _load_backend(path: Path) -> tokenizers.Tokenizer:
 
 
 def _read_mapping(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        return {}
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise VL2Error(str(path), f"not JSON: {str(error)[:120]}", do="Correct the file.") from None
-    if not isinstance(values, dict):
-        raise VL2Error(str(path), "not a mapping", got=type(values).__name__, expected="an object")
-    return values
+    return load_json(path) if path.is_file() else {}
 
 
 def _write_mapping(path: Path, values: dict[str, Any]) -> None:

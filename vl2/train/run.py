@@ -30,8 +30,6 @@ from vl2.train.stages import STAGES
 from vl2.train.trainer import Trainer, load_modules, load_slot_head
 from vl2.weights import load_model
 
-FIGURES_FILE = "figures.txt"  # beside the shard folders: one figure label a line
-
 
 def train(recipe: str | Path, assignments: list[str]) -> None:
     """Run one recipe, alone or as one of torchrun's processes. Raises VL2Error on whatever it names wrongly."""
@@ -53,13 +51,12 @@ def build_trainer(config: RunConfig) -> Trainer:
     """Return a trainer with its model, data and first weights."""
     processor = Processor.from_directory(config.tokenizer)
     model_config = PRESETS[config.preset]
-    labels = (Path(config.data) / FIGURES_FILE).read_text(encoding="utf-8").split("\n")
     loader = Loader(
         process=partial(process, processor, config.stage),
         pad_id=processor.pad_id,
         tile_size=model_config.vision_config.image_size,
         side=processor.settings.side,
-        classes=FigureClasses([label for label in labels if label]),
+        classes=FigureClasses.from_corpus(Path(config.data)),
         skipped=Counter(),
         large_share=config.large_share,
     )

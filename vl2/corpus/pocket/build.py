@@ -10,8 +10,8 @@ from vl2.corpus.pocket.canvas import Split
 from vl2.corpus.pocket.figures import COLOURS, SHAPES
 from vl2.corpus.pocket.shards import write_shards
 from vl2.corpus.pocket.vocabulary import write_processor
+from vl2.data.slots import FIGURES_FILE
 
-FIGURES_FILE = "figures.txt"
 HELDOUT_SHARD_SIZE = 300
 
 

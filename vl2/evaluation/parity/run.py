@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from vl2.core.batch import Batch
+from vl2.core.settings import load_json
 from vl2.evaluation.parity.compare import Comparison, StageResult
 from vl2.evaluation.parity.generation import compare_generation
 from vl2.evaluation.parity.gradients import compare_gradients
@@ -17,7 +18,6 @@ from vl2.evaluation.parity.report import ParityReport
 from vl2.evaluation.parity.stages import compare_stages
 from vl2.evaluation.parity.trace import trace
 from vl2.model import VL2
-from vl2.model.config import read_json
 from vl2.processor import Processor
 from vl2.weights import load_model
 
@@ -34,7 +34,7 @@ def run_parity(directory: str | Path) -> ParityReport:
     recording = Recording.read(directory)
     model = load_model(recording.checkpoint, dtype=torch.float32)
     processor = Processor.from_directory(recording.checkpoint, exif=False)  # the reference ignores orientation
-    language = read_json(recording.checkpoint / "config.json").get("language_config", {})
+    language = load_json(recording.checkpoint / "config.json").get("language_config", {})
     whole = Comparison("all")
     _compare_top(recording, model, processor, whole)
     results = list(whole.results)
