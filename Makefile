@@ -25,7 +25,7 @@ check: .venv/dev.stamp
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/basedpyright
 
-POCKET_STAGES := warmup_vision warmup_language align pretrain pretrain_read pretrain_all sft
+POCKET_STAGES := warmup_vision warmup_language align pretrain sft
 pocket: .venv/train.stamp
 	$(BIN)/vl2 corpus recipes/pocket/corpus.yaml
 	for stage in $(POCKET_STAGES); do $(BIN)/vl2 train recipes/pocket/$$stage.yaml --processes 2 || exit 1; done

@@ -19,9 +19,9 @@ class RunConfig:
     num_steps: int = 1000
     batch_size: int = 96  # samples a step, over all processes
     large_share: float = 1.0  # of the samples with pictures of several tiles, keep this share
-    muon_lr: float = 0.02
+    muon_lr: float = 0.01
     adam_lr: float = 2e-3
-    weight_decay: float = 0.01
+    weight_decay: float = 0.1
     clip: float = 1.0
     warmup_steps: int = 50
     decay_from: float = 0.7  # linear decay to zero over the rest of the steps; 1 keeps the rate

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from torch import Tensor
 from vl2.core.batch import IGNORE_INDEX, Batch
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
+from vl2.kernels import Backends
 from vl2.model import VL2
 from vl2.model.adaptor import layout
 from vl2.train.checkpoint import load_checkpoint, save_checkpoint
@@ -32,9 +34,11 @@ from vl2.train.losses import (
     slot_loss,
 )  # fmt: skip
 from vl2.train.optim import Optimizer
+from vl2.train.soft_attention import highest, soften, watched
 from vl2.train.stages import STAGES
 
 TALLIED = ("weight", "text", "coordinates", "num_coordinates", "balance", "slots", "characters", "figures")
+WATCH_EVERY = 10  # steps between two looks at the attention scores
 Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
 
 
@@ -53,6 +57,7 @@ class Trainer:
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
         self.out = Path(config.out)
         self.step, self.elapsed_s = 0, 0.0
+        self.recent: Counter[str] = Counter()  # sums over the steps since the last line of the log
 
     def run(self) -> None:
         """Train to the end of the stage, from the run's last checkpoint when there is one."""
@@ -62,16 +67,17 @@ class Trainer:
         steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
         while self._progress() < 1:
             began = time.monotonic()
-            record = self._train_step(next(steps))
+            self._train_step(next(steps))
             self.elapsed_s += time.monotonic() - began
-            self._log(record)
+            self._log()
             if self.step % self.config.save_every == 0 or self._progress() >= 1:
                 self._save()
 
-    def _train_step(self, microbatches: list[Microbatch]) -> dict[str, float]:
+    def _train_step(self, microbatches: list[Microbatch]) -> None:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
+        backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
         for microbatch in microbatches:
-            loss = self._loss(microbatch, tally)
+            loss = self._loss(microbatch, tally, backends)
             loss.backward()
         extra = torch.tensor([*tally.values(), self.elapsed_s])
         flat = torch.cat((self.optimizer.gradients(), extra))
@@ -83,22 +89,21 @@ class Trainer:
         gradients /= record["weight"]
         norm = float(gradients.norm())
         gradients *= min(1.0, self.config.clip / (norm + 1e-6))
+        softened = soften(self.optimizer.master, highest(watch.peaks)) if watch is not None else 0
         self.optimizer.step(gradients, self._lr_scale())
         self.step += 1
-        return {name: value / record["weight"] for name, value in record.items() if name != "weight"} | {
-            "weight": record["weight"], "grad_norm": norm
-        }  # fmt: skip
+        self.recent.update(record | {"steps": 1, "grad_norm": norm, "softened": softened})
 
-    def _loss(self, microbatch: Microbatch, tally: Tally) -> Tensor:
+    def _loss(self, microbatch: Microbatch, tally: Tally, backends: Backends) -> Tensor:
         """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
         batch, features = microbatch.batch, None
         if batch.tiles is not None:
-            features = self.model.adaptor(self.model.vision(batch.tiles, self.model.backends))
+            features = self.model.adaptor(self.model.vision(batch.tiles, backends))
         if self.stage.supervises == "slots":
             weight = float(len(batch.tiles)) if batch.tiles is not None else 0.0
             text_loss = torch.zeros(())
         else:
-            text_loss, weight = self._text_loss(batch, features, tally)
+            text_loss, weight = self._text_loss(batch, features, tally, backends)
         loss = text_loss
         if features is not None and microbatch.slots is not None and self.config.slot_weight:
             prediction = self.slot_head(features)
@@ -109,13 +114,15 @@ class Trainer:
         _add(tally, weight=weight)
         return loss
 
-    def _text_loss(self, batch: Batch, features: Tensor | None, tally: Tally) -> tuple[Tensor, float]:
+    def _text_loss(
+        self, batch: Batch, features: Tensor | None, tally: Tally, backends: Backends
+    ) -> tuple[Tensor, float]:
         model, labels = self.model, batch.labels
         assert labels is not None  # the loader labels every batch
         if features is not None:
             visual = layout(features, batch.grids, model.tile_newline, model.view_separator)
             batch = replace(batch, visual_embeds=visual)
-        hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, model.backends)
+        hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
         targets = shifted_targets(labels)  # [B, T]
         asked = targets != IGNORE_INDEX  # [B, T]
         soft = is_coordinate(batch.input_ids, self.tokens) & asked  # [B, T]
@@ -161,17 +168,23 @@ class Trainer:
         decay = (1 - self._progress()) / max(1e-9, 1 - self.config.decay_from)
         return warmup * max(0.02, min(1.0, decay))
 
-    def _log(self, record: Mapping[str, float]) -> None:
+    def _log(self) -> None:
+        """Write one line: means over the tokens, or the steps, since the last line."""
         if self.rank or (self.step % self.config.log_every and self._progress() < 1):
             return
         self.out.mkdir(parents=True, exist_ok=True)
+        recent, steps = self.recent, self.recent.pop("steps")
+        weight, softened = recent.pop("weight"), recent.pop("softened")
         line: dict[str, Any] = {
             "step": self.step, "samples": self.step * self.config.batch_size, "seconds": round(self.elapsed_s, 1),
-            "lr_scale": round(self._lr_scale(), 4), **{name: round(value, 5) for name, value in record.items()},
+            "lr_scale": round(self._lr_scale(), 4), "weight": round(weight / steps, 1), "softened": softened,
+            "grad_norm": round(recent.pop("grad_norm") / steps, 5),
+            **{name: round(value / weight, 5) for name, value in recent.items()},
             "skipped": sum(self.loader.skipped.values()),
         }  # fmt: skip
         with (self.out / "log.jsonl").open("a") as log:
             log.write(json.dumps(line) + "\n")
+        recent.clear()
 
     def _save(self) -> None:
         if self.rank:
