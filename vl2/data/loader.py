@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from vl2.core.batch import Batch, ModelInput
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
+from vl2.data.pointers import Places, Pointers
 from vl2.data.slots import FigureClasses, SlotTargets, slot_targets
 
 # New sizes make matrix products slow on a CPU, so lengths and numbers of rows come in steps.
@@ -23,6 +24,7 @@ class Microbatch:
 
     batch: Batch
     slots: SlotTargets | None  # None without images
+    pointers: Pointers | None = None  # None when no token can be pointed at
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Processed:
 
     model_input: ModelInput
     slots: SlotTargets | None
+    places: Places
 
 
 @dataclass(kw_only=True)
@@ -46,6 +49,7 @@ class Loader:
     side: int
     classes: FigureClasses
     skipped: Counter[str]
+    point: Callable[[Sample, ModelInput], Places] | None = None
     large_share: float = 1.0  # of the samples with a picture of several tiles, keep this share
 
     def steps(self, samples: Iterator[Sample], batch_size: int) -> Iterator[list[Microbatch]]:
@@ -69,7 +73,7 @@ class Loader:
             self.skipped[error.thing] += 1
             return None
         slots = slot_targets(sample, ready.grids, self.tile_size, self.side, self.classes) if ready.grids else None
-        return Processed(ready, slots)
+        return Processed(ready, slots, self.point(sample, ready) if self.point else [])
 
     def _keeps(self, sample: Sample) -> bool:
         """Thin out the samples with a picture of several tiles, always the same ones."""
@@ -78,8 +82,10 @@ class Loader:
 
     def _collate(self, rows: list[Processed]) -> Microbatch:
         slots = [row.slots for row in rows if row.slots is not None]
-        batch = Batch.from_inputs([[row.model_input] for row in rows], self.pad_id, LENGTH_STEP)
-        return Microbatch(batch, SlotTargets.join(slots) if slots else None)
+        inputs = [row.model_input for row in rows]
+        batch = Batch.from_inputs([[item] for item in inputs], self.pad_id, LENGTH_STEP)
+        pointers = Pointers.collate([row.places for row in rows], inputs)
+        return Microbatch(batch, SlotTargets.join(slots) if slots else None, pointers)
 
 
 def best_cut(lengths: Sequence[int]) -> int:

@@ -89,7 +89,7 @@ def _view(
         if item.kind == "glyph":
             _put_character(characters, filled, item.label, box, cell)
         elif item.label in classes.numbers:
-            area = _covered(box, cell, height, width)
+            area = covered(box, cell, height, width)
             figures[area] = classes.numbers[item.label]
             if has_edges:
                 edges[area] = [edge / size[i % 2] for i, edge in enumerate(item.box)]
@@ -110,7 +110,7 @@ def _put_character(characters: np.ndarray, filled: np.ndarray, label: str, box: 
         filled[y, x] += 1
 
 
-def _covered(box: tuple[float, ...], cell: float, height: int, width: int) -> tuple[slice, slice]:
+def covered(box: tuple[float, ...], cell: float, height: int, width: int) -> tuple[slice, slice]:
     """Return the patches whose centre lies in the box, at least the one under the box's centre."""
     spans = []
     for low, high, limit in ((box[1], box[3], height), (box[0], box[2], width)):

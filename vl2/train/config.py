@@ -26,6 +26,7 @@ class RunConfig:
     warmup_steps: int = 50
     decay_from: float = 0.7  # linear decay to zero over the rest of the steps; 1 keeps the rate
     slot_weight: float = 1.0  # weight of the dense targets beside the next-token loss
+    point_weight: float = 0.0  # weight of showing the language model where in the picture its next token stands
     aux_weight: float = 1e-3  # weight of the expert balance loss (paper, Table 2)
     precision: str = "bfloat16"
     seed: int = 0

@@ -17,6 +17,7 @@ from vl2.core.sample import Sample
 from vl2.core.settings import build, load_yaml, override
 from vl2.data.loader import Loader
 from vl2.data.mixture import Mixture
+from vl2.data.pointers import Pointer
 from vl2.data.slots import FigureClasses
 from vl2.data.transcribe import transcribe
 from vl2.model import PRESETS, VL2
@@ -59,6 +60,9 @@ def build_trainer(config: RunConfig) -> Trainer:
         classes=FigureClasses.from_corpus(Path(config.data)),
         skipped=Counter(),
         large_share=config.large_share,
+        point=Pointer(processor.tokenizer, model_config.vision_config.image_size, processor.settings.side)
+        if config.point_weight
+        else None,
     )
     numbers = torch.tensor([processor.tokenizer.id_of(str(number)) for number in range(BOX_SCALE + 1)])
     ids = processor.tokenizer.id_of

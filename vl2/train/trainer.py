@@ -17,6 +17,7 @@ from torch import Tensor
 from vl2.core.batch import IGNORE_INDEX, Batch
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
+from vl2.data.pointers import Pointers
 from vl2.kernels import Backends
 from vl2.model import VL2
 from vl2.model.adaptor import layout
@@ -34,10 +35,11 @@ from vl2.train.losses import (
     slot_loss,
 )  # fmt: skip
 from vl2.train.optim import Optimizer
+from vl2.train.pointing import PointingAttention
 from vl2.train.soft_attention import highest, soften, watched
 from vl2.train.stages import STAGES
 
-TALLIED = ("weight", "text", "coordinates", "num_coordinates", "balance", "slots", "characters", "figures")
+TALLIED = ("weight", "text", "coordinates", "num_coordinates", "balance", "slots", "characters", "figures", "pointing")
 WATCH_EVERY = 10  # steps between two looks at the attention scores
 Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
 
@@ -103,7 +105,7 @@ class Trainer:
             weight = float(len(batch.tiles)) if batch.tiles is not None else 0.0
             text_loss = torch.zeros(())
         else:
-            text_loss, weight = self._text_loss(batch, features, tally, backends)
+            text_loss, weight = self._text_loss(batch, features, microbatch.pointers, tally, backends)
         loss = text_loss
         if features is not None and microbatch.slots is not None and self.config.slot_weight:
             prediction = self.slot_head(features)
@@ -115,13 +117,17 @@ class Trainer:
         return loss
 
     def _text_loss(
-        self, batch: Batch, features: Tensor | None, tally: Tally, backends: Backends
+        self, batch: Batch, features: Tensor | None, pointers: Pointers | None, tally: Tally, backends: Backends
     ) -> tuple[Tensor, float]:
         model, labels = self.model, batch.labels
         assert labels is not None  # the loader labels every batch
         if features is not None:
             visual = layout(features, batch.grids, model.tile_newline, model.view_separator)
             batch = replace(batch, visual_embeds=visual)
+        guide = None
+        if pointers is not None:
+            guide = PointingAttention(backends.attention, pointers, len(model.language.layers) // 2)
+            backends = replace(backends, attention=guide)
         hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
         targets = shifted_targets(labels)  # [B, T]
         asked = targets != IGNORE_INDEX  # [B, T]
@@ -142,7 +148,11 @@ class Trainer:
             num_coordinates=float(soft.sum()),
             balance=float(balance.detach()) * weight,
         )
-        return plain + boxes + self.config.aux_weight * weight * balance, weight
+        loss = plain + boxes + self.config.aux_weight * weight * balance
+        if guide is not None:
+            _add(tally, pointing=float(guide.loss.detach()) * weight)
+            loss = loss + self.config.point_weight * weight * guide.loss
+        return loss, weight
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         """Return the parameters that this stage moves; the others take no gradient."""
