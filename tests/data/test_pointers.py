@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -58,9 +60,26 @@ def test_coordinates_point_at_their_box_in_every_turn(processor):
     answers = [(TextPart("No such thing."),), (BoxesPart("the boxes", tuple(boxes)),)]
     told = found(processor, sample_of(answers, []))
     numbers = [str(value) for box in boxes for value in box.thousandths()]
-    assert [piece for piece, _ in told] == numbers
-    assert told[0][1] == [(3, 2), (3, 3), (4, 2), (4, 3)]
+    assert [piece for piece, _ in told] == ["<|ref|>", *numbers]
+    assert told[0][1] == [(0, 0), (3, 2), (3, 3), (4, 2), (4, 3)]  # whether there is anything to be found
+    assert told[1][1] == [(3, 2), (3, 3), (4, 2), (4, 3)]
     assert told[-1][1] == [(0, 0)]
+
+
+def test_an_answer_points_at_the_figures_it_names_with_its_question(processor):
+    figures = [
+        SceneObject("blue house", (16, 16, 32, 32), 0, "shape"),
+        SceneObject("red house", (48, 16, 64, 32), 0, "shape"),
+        SceneObject("blue star", (16, 48, 32, 64), 0, "shape"),
+    ]
+    sample = sample_of([(TextPart("blue"),), (TextPart("no"),)], figures)
+    asked = (
+        Message("user", (ImagePart(), TextPart("\nWhat colour is the star?"))),
+        sample.messages[1],
+        Message("user", (TextPart("Is there a red star?"),)),
+        sample.messages[3],
+    )
+    assert found(processor, replace(sample, messages=asked)) == [("blue", [(3, 1)])]
 
 
 def test_an_answer_that_stands_twice_or_nowhere_is_not_pointed_at(processor):

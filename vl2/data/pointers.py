@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -15,6 +17,7 @@ from vl2.data.slots import covered
 from vl2.processor.tiling import fit
 from vl2.processor.tokenizer import Tokenizer
 
+WORD = re.compile(r"[a-z]+")
 Places = list[tuple[int, Tensor]]  # the position that says a token, and the visual tokens [V] that show it
 
 
@@ -52,35 +55,40 @@ class Pointer:
         """Return the places of a sample with one picture of one tile and the answers alone supervised."""
         if [grid.num_tiles for grid in model_input.grids] != [1]:
             return []
-        said = [message for message in sample.messages if message.role == "assistant"]
+        said = [(asked, answer) for asked, answer in pairwise(sample.messages) if answer.role == "assistant"]
         spans = supervised_spans(model_input.labels)
         if len(spans) != len(said):
             return []
         tokens = [[self.read(int(token_id)) for token_id in model_input.input_ids[a:b]] for a, b in spans]
         found: Places = []
-        for (start, _), message, pieces in zip(spans, said, tokens, strict=True):
-            places = self._boxes(sample, message, pieces) or self._letters(sample, message, pieces)
+        for (start, _), (asked, answer), pieces in zip(spans, said, tokens, strict=True):
+            places = (
+                self._boxes(sample, answer, pieces)
+                or self._letters(sample, answer, pieces)
+                or self._named(sample, f"{text_of(asked)} {text_of(answer)}", pieces)
+            )
             found += [(start + number - 1, target) for number, target in places]
         return found
 
     def _boxes(self, sample: Sample, message: Message, pieces: list[str]) -> Places:
-        """Point every coordinate at the box that it belongs to."""
+        """Point every coordinate at the box that it belongs to, and the first token at all of them."""
         boxes = [box for part in message.parts if isinstance(part, BoxesPart) for box in part.boxes]
         numbers = [number for number, piece in enumerate(pieces) if piece.isdigit()]
         if not boxes or len(numbers) != 4 * len(boxes):
             return []
         image = sample.images[0]
         width, height = image.width or 1, image.height or 1
-        targets = []
-        for box in boxes:
-            left, top, right, bottom = box.unit()
-            targets.append(self._target(sample, [(left * width, top * height, right * width, bottom * height)]))
-        return [(number, targets[k // 4]) for k, number in enumerate(numbers)]
+        corners = [
+            (left * width, top * height, right * width, bottom * height)
+            for left, top, right, bottom in (box.unit() for box in boxes)
+        ]
+        targets = [self._target(sample, [box]) for box in corners]
+        return [(0, self._target(sample, corners)), *((n, targets[k // 4]) for k, n in enumerate(numbers))]
 
     def _letters(self, sample: Sample, message: Message, pieces: list[str]) -> Places:
         """Point every letter at its place, when the answer stands in the picture exactly once."""
         glyphs = [item for item in sample.objects if item.kind == "glyph"]
-        answer = "".join("".join(part.text for part in message.parts if isinstance(part, TextPart)).split())
+        answer = "".join(text_of(message).split())
         written = "".join(item.label[0] for item in glyphs)
         at = written.find(answer)
         if not answer or at < 0 or written.find(answer, at + 1) >= 0:
@@ -93,6 +101,15 @@ class Pointer:
                 found.append((number, self._target(sample, boxes)))
                 at, answer = at + length, answer[length:]
         return [] if answer else found
+
+    def _named(self, sample: Sample, said: str, pieces: list[str]) -> Places:
+        """Point an answer at the figures whose whole names stand in the question and the answer together."""
+        words = set(WORD.findall(said.lower()))
+        figures = [item for item in sample.objects if item.kind != "glyph" and words.issuperset(item.label.split())]
+        if not figures:
+            return []
+        target = self._target(sample, [item.box for item in figures])
+        return [(number, target) for number in range(len(pieces) - 1)]  # all but the end
 
     def _target(self, sample: Sample, boxes: Sequence[tuple[float, float, float, float]]) -> Tensor:
         """Mark the visual tokens of boxes in pixels [V]."""
@@ -113,6 +130,11 @@ def visual_tokens(side: int, cells: tuple[tuple[int, int, int, int], ...]) -> Te
     for top, bottom, left, right in cells:
         shown[top:bottom, left:right] = True
     return torch.cat((shown.flatten(), torch.zeros(1, dtype=torch.bool), shown.flatten()))
+
+
+def text_of(message: Message) -> str:
+    """Return the plain text of a message."""
+    return "".join(part.text for part in message.parts if isinstance(part, TextPart))
 
 
 def supervised_spans(labels: Tensor) -> list[tuple[int, int]]:
