@@ -32,7 +32,8 @@ def points(root: Path) -> list[dict[str, float | str]]:
         path = root / run / "log.jsonl"
         if not path.is_file():
             continue
-        lines = [json.loads(line) for line in path.read_text().splitlines()]
+        by_step = {line["step"]: line for line in map(json.loads, path.read_text().splitlines())}
+        lines = list(by_step.values())  # a resumed run logs the steps after its checkpoint again
         for start in range(0, len(lines), SMOOTHED):
             group = lines[start : start + SMOOTHED]
             row: dict[str, float | str] = {"run": run, "pictures": before + group[-1]["samples"]}
