@@ -12,7 +12,7 @@ from vl2.cli.options import RunOptions
 from vl2.engine.answer import AnswerStream
 from vl2.engine.assistant import Assistant
 from vl2.engine.conversation import read_conversation
-from vl2.engine.generate import StreamEvent
+from vl2.engine.events import StreamEvent
 from vl2.engine.sampler import SamplingSettings
 
 

@@ -92,3 +92,31 @@ def test_seeds() -> None:
 def test_impossible_settings_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ConfigError, match=next(iter(wrong))):
         SamplingSettings(**wrong)  # type: ignore[arg-type]
+
+
+def test_a_constraint_decides_what_may_come_and_hears_what_came() -> None:
+    class OnlyEven:
+        heard: list[int] = []
+
+        def allowed(self) -> torch.Tensor:
+            return torch.arange(6) % 2 == 0
+
+        def accept(self, token_id: int) -> None:
+            self.heard.append(token_id)
+
+    constraint = OnlyEven()
+    sampler = Sampler(SamplingSettings(), torch.tensor([0]), 6, constraint)
+    assert int(sampler.choose(torch.tensor([0.0, 9.0, 1.0, 9.0, 2.0, 9.0]))) == 4
+    assert constraint.heard == [4]
+
+
+def test_logprobs_are_those_of_the_plain_logits() -> None:
+    logits = torch.tensor([1.0, 3.0, 2.0])
+    sampler = Sampler(SamplingSettings(top_logprobs=2, repetition_penalty=5.0), torch.tensor([1]), 3)
+    chosen = int(sampler.choose(logits))
+    found = sampler.logprobs(logits, chosen)
+    expected = logits.log_softmax(-1)
+    assert chosen == 2 and found is not None
+    assert found.logprob == pytest.approx(float(expected[2]))
+    assert [token for token, _ in found.top] == [1, 2]
+    assert Sampler(SamplingSettings(), torch.tensor([1]), 3).logprobs(logits, 1) is None

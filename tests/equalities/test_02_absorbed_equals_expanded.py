@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vl2.core.batch import Batch
-from vl2.engine.cache import TokenCache
+from vl2.engine.cache import PagedCache
 from vl2.kernels import Backends
 from vl2.model import attention
 from vl2.model.attention import MLA
@@ -61,11 +61,10 @@ def test_the_model_answers_alike_in_both_forms(name: str, monkeypatch: pytest.Mo
 
     def logits(absorb_below: int) -> torch.Tensor:
         monkeypatch.setattr(attention, "ABSORB_BELOW_TOKENS", absorb_below)
-        cache = TokenCache.empty(
-            model.config.language_config, num_rows=2, capacity=20, dtype=torch.float32, device="cpu"
-        )
+        cache = PagedCache.empty(model.config.language_config, num_blocks=4, dtype=torch.float32, device="cpu")
         steps = [(0, 9), (9, 10), (10, 14), (14, 20)]  # a prefill, a token, chunks
-        return torch.cat([model(part(ids, *step), cache).logits for step in steps], dim=1)
+        tables = [[1, 2], [4, 3]]
+        return torch.cat([model(part(ids, *step), cache.view(tables, step[1])).logits for step in steps], dim=1)
 
     whole = model(part(ids, 0, 20)).logits
     torch.testing.assert_close(logits(1000), whole, atol=LOGIT_TOLERANCE, rtol=0)  # always absorbed

@@ -1,38 +1,37 @@
 """Chunked prefill = whole, for rows of unlike lengths."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from tests.engine import tiny
-from vl2.engine.answer import generate
-from vl2.engine.cache import TokenCache
-from vl2.engine.generate import embed_prompts, prefill
+from vl2.engine.answer import generate as answers
+from vl2.engine.encode import encode_images
+from vl2.evaluation.parity.generation import generate
 
 TOLERANCE = 1e-4  # float32; logits have a deviation of about 0.6
 
 
 @pytest.mark.parametrize("name", ["mla", "mha"])
 @pytest.mark.parametrize("chunk_size", [1, 10, 64, 131])  # one token, an end of a prompt, and both MLA forms
-@torch.inference_mode()
 def test_chunked_prefill_equals_whole(name: str, chunk_size: int) -> None:
     model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
     requests = tiny.mixed_requests(tokenizer)[: 2 if chunk_size == 1 else 4]
-    embeds = embed_prompts(model, requests, tokenizer.pad_id)
-    lengths = [request.num_prompt_tokens for request in requests]
-
-    def last_logits(size: int) -> torch.Tensor:
-        config = model.config.language_config
-        cache = TokenCache.empty(
-            config, num_rows=len(lengths), capacity=max(lengths), dtype=torch.float32, device="cpu"
-        )
-        return prefill(model, embeds, lengths, cache, size)
-
-    torch.testing.assert_close(last_logits(chunk_size), last_logits(4096), atol=TOLERANCE, rtol=0)
+    requests = [
+        replace(one, visual_embeds=torch.cat(encode_images(model, one.prompt.tiles, one.prompt.grids)))
+        if one.prompt.grids
+        else one
+        for one in requests
+    ]
+    found = generate(model, requests, tokenizer.pad_id, 1, chunk_size=chunk_size).last_logits
+    expected = generate(model, requests, tokenizer.pad_id, 1).last_logits
+    torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["mla", "mha"])
 def test_chunked_prefill_gives_the_same_answers(name: str) -> None:
     model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
     requests = tiny.mixed_requests(tokenizer, max_new_tokens=12)
-    whole = [answer.token_ids for answer in generate(model, tokenizer, requests)]
-    assert [answer.token_ids for answer in generate(model, tokenizer, requests, chunk_size=50)] == whole
+    whole = [answer.token_ids for answer in answers(model, tokenizer, requests)]
+    assert [answer.token_ids for answer in answers(model, tokenizer, requests, chunk_size=50)] == whole

@@ -17,7 +17,7 @@ from tests.house.shape_comments import Site
 from tests.house.shape_tracer import Report, trace_shapes
 from vl2.core.batch import Batch, ModelInput
 from vl2.core.tiles import TileGrid
-from vl2.engine.cache import TokenCache
+from vl2.engine.cache import PagedCache
 from vl2.kernels import Backends, reference, sdpa
 from vl2.model.config import AdaptorConfig, LanguageConfig, RopeScaling, VisionConfig, VL2Config
 from vl2.model.vlm import VL2
@@ -136,12 +136,14 @@ def traced(variant: str, kernels: str) -> Report:
 
     def run() -> None:
         with torch.inference_mode():
-            cache = TokenCache.empty(
-                model.config.language_config, num_rows=BATCH, capacity=TOKENS + 1, dtype=torch.float32, device="cpu"
-            )
+            cache = PagedCache.empty(
+                model.config.language_config, num_blocks=BATCH, dtype=torch.float32, device="cpu",
+                block_size=TOKENS + 1,
+            )  # fmt: skip
+            tables = [[row + 1] for row in range(BATCH)]
             whole = model(with_images())
-            model(with_images(), cache)
-            step = model(one_more_token(), cache)
+            model(with_images(), cache.view(tables, TOKENS))
+            step = model(one_more_token(), cache.view(tables, TOKENS + 1))
         assert whole.logits.shape == (BATCH, TOKENS, VOCAB)
         assert step.logits.shape == (BATCH, 1, VOCAB)
 

@@ -7,8 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vl2.core.boxes import Box
-from vl2.engine.generate import PREFILL_CHUNK, FinishReason, StreamEvent, stream
+from vl2.engine.engine import STEP_TOKENS
+from vl2.engine.events import FinishReason, StreamEvent
+from vl2.engine.generate import stream
 from vl2.engine.request import Request
+from vl2.engine.sampler import TokenLogprobs
 from vl2.model import VL2
 from vl2.processor.grounding import Span, parse
 from vl2.processor.tokenizer import Tokenizer
@@ -32,6 +35,7 @@ class Answer:
     token_ids: tuple[int, ...]
     finish_reason: FinishReason
     usage: Usage
+    logprobs: tuple[TokenLogprobs, ...] = ()  # one a token, when they were asked for
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -82,11 +86,13 @@ class _Collector:
         self.started = self.ended = started
         self.token_ids: list[int] = []
         self.pieces: list[str] = []
+        self.logprobs: list[TokenLogprobs] = []
         self.finish_reason: FinishReason = "cancelled"
 
     def add(self, event: StreamEvent) -> None:
         self.token_ids += event.token_ids
         self.pieces.append(event.text)
+        self.logprobs += [event.logprobs] if event.logprobs else []
         self.finish_reason = event.finish_reason or self.finish_reason
         self.ended = time.perf_counter()
 
@@ -102,11 +108,12 @@ class _Collector:
             token_ids=tuple(self.token_ids),
             finish_reason=self.finish_reason,
             usage=usage,
+            logprobs=tuple(self.logprobs),
         )
 
 
 def generate(
-    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = PREFILL_CHUNK
+    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS
 ) -> list[Answer]:
     """Answer a batch of requests; each as it would be answered alone, up to rounding."""
     if not requests:

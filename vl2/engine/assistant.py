@@ -15,10 +15,12 @@ from vl2.core.settings import build
 from vl2.engine.answer import Answer, AnswerStream, generate
 from vl2.engine.conversation import Conversation, ImageLike, asking, check_text, read_conversation
 from vl2.engine.encoded_image import EncodedImage, visual_embeds
+from vl2.engine.engine import Engine, EngineSettings
 from vl2.engine.generate import stream
 from vl2.engine.prompts import CAPTION, READ, CaptionLength
 from vl2.engine.request import Request, room_for_answer
 from vl2.engine.sampler import SamplingSettings
+from vl2.engine.service import EngineService
 from vl2.model import VL2
 from vl2.processor.processor import Processor
 from vl2.weights import find_checkpoint, load_model
@@ -106,6 +108,15 @@ class Assistant:
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer a batch of requests side by side."""
         return generate(self.model, self.processor.tokenizer, requests)
+
+    def service(self, *, cache_tokens: int | None = None, max_running: int = 16) -> EngineService:
+        """Open an engine that answers requests of any thread or event loop side by side; close it when done.
+
+        `cache_tokens` bounds what all running requests together may hold; None gives room for four full contexts.
+        """
+        room = 4 * self.model.config.language_config.max_position_embeddings if cache_tokens is None else cache_tokens
+        settings = EngineSettings(cache_tokens=room, max_running=max_running)
+        return EngineService(Engine(self.model, self.processor.tokenizer, settings))
 
     def _say(self, conversation: Conversation, settings: Mapping[str, Any]) -> Answer:
         return self._stream(conversation, settings).answer()

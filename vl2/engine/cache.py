@@ -1,49 +1,61 @@
-"""What the model keeps of earlier tokens, one contiguous row of slots for each sequence."""
+"""What the model keeps of earlier tokens: slots in blocks, handed to sequences as they grow."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from vl2.model.config import LanguageConfig
 
+BLOCK_SIZE = 16  # tokens
+SCRAP_BLOCK = 0  # where padding writes
+
 
 @dataclass(frozen=True, kw_only=True)
-class TokenCache:
-    """Latents and rope keys (MLA) or keys and values (MHA); slot s of a row holds position s.
+class PagedCache:
+    """Latents and rope keys (MLA) or keys and values (MHA) of every sequence under way.
 
-    A view of some rows shares the slots of the whole. Padding on the right may write anything: no query looks beyond
-    its own position, and the token that comes to stand there writes its slot first.
+    Blocks are numbered from 1; block 0 takes what padding writes and no query looks at.
     """
 
-    slots: Tensor  # [layers, B, capacity, W]
-    rows: Tensor | None = None  # [n] the rows in view; None shows all without copying
-    num_filled: int | None = None  # slots up to the largest position; None asks the positions, which waits for a GPU
+    slots: Tensor  # [layers, (1 + blocks) * block_size, W]
+    block_size: int
 
     @classmethod
     def empty(
-        cls, config: LanguageConfig, *, num_rows: int, capacity: int, dtype: torch.dtype, device: torch.device | str
-    ) -> TokenCache:
-        """Make room for `capacity` tokens in each of `num_rows` rows."""
-        shape = (config.num_hidden_layers, num_rows, capacity, config.cache_width)
+        cls, config: LanguageConfig, *, num_blocks: int, dtype: torch.dtype, device: torch.device | str,
+        block_size: int = BLOCK_SIZE,
+    ) -> PagedCache:  # fmt: skip
+        """Make room for `num_blocks` blocks."""
+        shape = (config.num_hidden_layers, (1 + num_blocks) * block_size, config.cache_width)
         # zeros: a slot that is not written yet is masked, but a NaN in it would survive a weight of zero
-        return cls(slots=torch.zeros(shape, dtype=dtype, device=device))
+        return cls(slots=torch.zeros(shape, dtype=dtype, device=device), block_size=block_size)
 
-    def of(self, rows: list[int], num_filled: int) -> TokenCache:
-        """Return a view of these rows whose largest position is `num_filled` - 1."""
-        is_whole = rows == list(range(self.slots.shape[1]))
-        chosen = None if is_whole else torch.tensor(rows, device=self.slots.device)
-        return replace(self, rows=chosen, num_filled=num_filled)
+    def view(self, tables: Sequence[Sequence[int]], num_slots: int) -> PagedView:
+        """Show each row the blocks of its table; `num_slots` is one more than the largest position, of padding too."""
+        width = -(-num_slots // self.block_size)
+        padded = [[*table[:width], *[SCRAP_BLOCK] * (width - len(table))] for table in tables]
+        starts = torch.tensor(padded) * self.block_size  # [n, blocks]
+        places = (starts[:, :, None] + torch.arange(self.block_size)).flatten(1)[:, :num_slots]
+        return PagedView(slots=self.slots, places=places.to(self.slots.device))
+
+
+@dataclass(frozen=True)
+class PagedView:
+    """The rows of one forward pass: `places` [n, S] is the slot of each position."""
+
+    slots: Tensor  # [layers, slots, W]
+    places: Tensor  # [n, S]
 
     def num_slots(self, positions: Tensor) -> int:
-        """Return how many slots `append` returns for these positions."""
-        return int(positions.max()) + 1 if self.num_filled is None else self.num_filled
+        """Return how many slots `append` returns."""
+        return self.places.shape[1]
 
     def append(self, layer: int, entries: Tensor, positions: Tensor) -> Tensor:
         """Store `entries` [n, T, W] at `positions` [n, T] and return all slots [n, S, W], slot s holding position s."""
-        slots, count = self.slots[layer], self.num_slots(positions)  # [B, capacity, W]
-        rows = torch.arange(len(slots), device=slots.device) if self.rows is None else self.rows
-        slots[rows[:, None], positions] = entries.to(slots.dtype)
-        return slots[:, :count] if self.rows is None else slots[self.rows, :count]  # [n, S, W]
+        slots = self.slots[layer]  # [slots, W]
+        slots[self.places.gather(1, positions)] = entries.to(slots.dtype)
+        return slots[self.places]

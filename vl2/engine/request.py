@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vl2.core.batch import ModelInput
 from vl2.core.errors import ConversationError
-from vl2.engine.sampler import SamplingSettings
+from vl2.engine.sampler import Constraint, SamplingSettings
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,6 +18,7 @@ class Request:
     prompt: ModelInput
     settings: SamplingSettings = field(default_factory=SamplingSettings)
     visual_embeds: Tensor | None = None  # [visual tokens, D] when the images were encoded before
+    constraint: Constraint | None = None  # of this answer alone
 
     @property
     def num_prompt_tokens(self) -> int:

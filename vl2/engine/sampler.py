@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -25,6 +26,7 @@ class SamplingSettings:
     repetition_penalty: float = 1.0  # over prompt and answer, image tokens included
     seed: int | None = None  # None draws one
     stop: tuple[str, ...] = ()  # strings that end the answer; they are not part of it
+    top_logprobs: int | None = None  # say the log-probability of each token and of this many others; None says none
 
     def __post_init__(self) -> None:
         _require("max_new_tokens", self.max_new_tokens, self.max_new_tokens >= 1, "at least 1")
@@ -34,14 +36,39 @@ class SamplingSettings:
         _require("min_p", self.min_p, 0 <= self.min_p <= 1, "0..1")
         _require("repetition_penalty", self.repetition_penalty, 0 < self.repetition_penalty < math.inf, "above 0")
         _require("seed", self.seed, self.seed is None or 0 <= self.seed < 2**63, "0..2^63-1")
+        _require("top_logprobs", self.top_logprobs, self.top_logprobs is None or 0 <= self.top_logprobs <= 20, "0..20")
         _require("stop", self.stop, all(self.stop), "strings that are not empty")
+
+
+class Constraint(Protocol):
+    """What an answer may be: a grammar, a schema, a list of choices. It lives as long as one answer."""
+
+    def allowed(self) -> Tensor:
+        """Return which tokens may come next [V] bool; at least one, the end of sequence when nothing else may."""
+        ...
+
+    def accept(self, token_id: int) -> None:
+        """Take the token that was chosen."""
+        ...
+
+
+@dataclass(frozen=True)
+class TokenLogprobs:
+    """The natural log-probability of a token before penalty, temperature and constraint, and the likeliest tokens."""
+
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...]  # the likeliest first
 
 
 class Sampler:
     """Choose one row's tokens; remembers what the row holds and where its random numbers stand."""
 
-    def __init__(self, settings: SamplingSettings, prompt_ids: Tensor, vocab_size: int) -> None:
+    def __init__(
+        self, settings: SamplingSettings, prompt_ids: Tensor, vocab_size: int, constraint: Constraint | None = None
+    ) -> None:
         self.settings = settings
+        self.constraint = constraint
         # on the CPU: the same seed gives the same numbers, whatever device the model is on
         self.generator = torch.Generator()
         if settings.seed is None:
@@ -56,6 +83,8 @@ class Sampler:
         settings = self.settings
         if settings.repetition_penalty != 1:
             logits = penalize(logits, self.seen, settings.repetition_penalty)
+        if self.constraint is not None:
+            logits = logits.masked_fill(~self.constraint.allowed().to(logits.device), -torch.inf)
         if settings.temperature == 0:
             chosen = logits.argmax()
         else:
@@ -64,7 +93,18 @@ class Sampler:
             uniform = torch.rand((), generator=self.generator, dtype=torch.float64).item()
             chosen = draw(logits, uniform)
         self.seen[chosen] = True
+        if self.constraint is not None:
+            self.constraint.accept(int(chosen))
         return chosen
+
+    def logprobs(self, logits: Tensor, token_id: int) -> TokenLogprobs | None:
+        """Return what the settings ask to be said about a token chosen from logits [V]."""
+        if self.settings.top_logprobs is None:
+            return None
+        found = logits.float().log_softmax(-1)  # [V]
+        top = found.topk(self.settings.top_logprobs)
+        pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
+        return TokenLogprobs(token_id, float(found[token_id]), tuple(pairs))
 
 
 def penalize(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -9,11 +9,14 @@ import torch
 from torch import Tensor
 
 from vl2.core.batch import ModelInput
-from vl2.engine.cache import TokenCache
+from vl2.engine.cache import BLOCK_SIZE, PagedCache
 from vl2.engine.encode import encode_images
-from vl2.engine.generate import decode, embed_prompts, prefill, stream
+from vl2.engine.generate import stream
 from vl2.engine.request import Request
+from vl2.engine.runner import Runner, embed_chunk
 from vl2.engine.sampler import SamplingSettings, penalize
+from vl2.engine.scheduler import Chunk
+from vl2.engine.sequence import Sequence
 from vl2.evaluation.parity.compare import LOGIT_BOUND, MARGIN_BOUND, Comparison
 from vl2.evaluation.parity.recording import Case
 from vl2.model import VL2
@@ -55,29 +58,63 @@ def compare_generation(case: Case, rows: list[ModelInput], model: VL2, processor
 def generate(
     model: VL2, prompts: list[Request], pad_id: int, steps: int, *, penalty: float = 1.0, chunk_size: int = WHOLE
 ) -> Greedy:
-    """Choose the likeliest token `steps` times, with the engine's own prefill, cache and penalty."""
-    language, lengths = model.config.language_config, [request.num_prompt_tokens for request in prompts]
-    embeds = embed_prompts(model, prompts, pad_id)  # [B, T, D]
-    cache = TokenCache.empty(
-        language, num_rows=len(prompts), capacity=max(lengths) + steps, dtype=embeds.dtype, device=embeds.device
-    )
-    seen = torch.zeros(len(prompts), language.vocab_size, dtype=torch.bool)  # [B, V]
+    """Choose the likeliest token `steps` times, with the engine's own runner, cache and penalty."""
+    vocab_size, lengths = model.config.language_config.vocab_size, [one.num_prompt_tokens for one in prompts]
+    runner, sequences = _place(model, prompts, steps)
+    seen = torch.zeros(len(prompts), vocab_size, dtype=torch.bool)  # [B, V]
     for row, request in zip(seen, prompts, strict=True):
         row[request.prompt.input_ids] = True
         row[pad_id] |= request.num_prompt_tokens < max(lengths)  # the reference penalises its left padding too
     tokens: list[Tensor] = []
     margins: list[Tensor] = []
-    logits = prefill(model, embeds, lengths, cache, chunk_size)  # [B, V]
     while True:
+        logits = _next_logits(runner, sequences, prompts, chunk_size)  # [B, V]
         top = (penalize(logits, seen, penalty) if penalty != 1 else logits).topk(2)
         tokens.append(top.indices[:, 0])
         margins.append(top.values[:, 0] - top.values[:, 1])
         if len(tokens) == steps:
             break
         seen.scatter_(1, top.indices[:, :1], True)
-        places = [length + len(tokens) - 1 for length in lengths]
-        logits = decode(model, tokens[-1].tolist(), range(len(prompts)), places, cache)
+        for sequence, token_id in zip(sequences, tokens[-1].tolist(), strict=True):
+            sequence.tokens.append(token_id)
     return Greedy(tokens=torch.stack(tokens, 1).tolist(), margins=torch.stack(margins, 1), last_logits=logits)
+
+
+def _place(model: VL2, prompts: list[Request], steps: int) -> tuple[Runner, list[Sequence]]:
+    """Give every prompt blocks for itself and `steps` tokens."""
+    sequences, taken = [], 1
+    for number, request in enumerate(prompts):
+        num_blocks = -(-(request.num_prompt_tokens + steps) // BLOCK_SIZE)
+        blocks = list(range(taken, taken + num_blocks))
+        sequences.append(Sequence(number=number, tokens=request.prompt.input_ids.tolist(), blocks=blocks))
+        taken += num_blocks
+    newline = model.tile_newline
+    cache = PagedCache.empty(
+        model.config.language_config, num_blocks=taken - 1, dtype=newline.dtype, device=newline.device
+    )
+    return Runner(model, cache), sequences
+
+
+def _next_logits(runner: Runner, sequences: list[Sequence], prompts: list[Request], chunk_size: int) -> Tensor:
+    """Compute what the cache does not hold yet, in chunks; return the logits behind each sequence [B, V]."""
+    logits: dict[int, Tensor] = {}
+    while any(sequence.num_left for sequence in sequences):
+        chunks = [
+            Chunk(one, one.num_computed, min(one.num_computed + chunk_size, len(one.tokens)))
+            for one in sequences
+            if one.num_left
+        ]
+        embeds = {
+            chunk.sequence.number: embed_chunk(
+                runner.model, chunk, prompts[chunk.sequence.number].prompt.image_mask,
+                prompts[chunk.sequence.number].visual_embeds,
+            )
+            for chunk in chunks
+        }  # fmt: skip
+        logits |= runner.run(chunks, embeds)
+        for chunk in chunks:
+            chunk.sequence.num_computed = chunk.stop
+    return torch.stack([logits[sequence.number] for sequence in sequences])
 
 
 def generate_to_the_end(model: VL2, prompts: list[Request], processor: Processor, room: int) -> list[list[int]]:

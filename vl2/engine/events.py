@@ -1,0 +1,21 @@
+"""StreamEvent: what one step added to one answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from vl2.engine.sampler import TokenLogprobs
+
+FinishReason = Literal["stop", "length", "cancelled"]  # cancelled: nobody waited for the end
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamEvent:
+    """What one step added to one request."""
+
+    row: int  # the number of the request
+    token_ids: tuple[int, ...]  # without the end-of-sequence token
+    text: str  # empty while a character or a possible stop string is incomplete
+    finish_reason: FinishReason | None = None  # set in the last event of the request
+    logprobs: TokenLogprobs | None = None  # of the token, when asked for
