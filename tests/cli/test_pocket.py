@@ -33,6 +33,20 @@ def test_the_house_is_found_where_it_is(pocket):
     assert box.iou(HOUSE) >= 0.5
 
 
+def test_what_is_not_there_is_not_found(pocket):
+    answer = pocket.detect(EXAMPLES / "shapes.png", "red star")
+    assert answer.boxes == () and answer.text == "There is no red star."
+
+
+def test_its_tokenizer_is_the_one_that_its_corpus_builds(tmp_path):
+    from vl2.corpus.pocket.vocabulary import write_processor
+
+    write_processor(tmp_path)
+    shipped = Path(vl2.__file__).parent / "pocket"
+    for name in ("tokenizer.json", "tokenizer_config.json", "processor_config.json"):
+        assert (tmp_path / name).read_text() == (shipped / name).read_text(), name
+
+
 def test_the_receipt_answers(pocket):
     assert pocket.ask(EXAMPLES / "receipt.png", "What is the price of Cake?").text == "7.02"
 

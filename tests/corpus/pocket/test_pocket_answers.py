@@ -65,6 +65,17 @@ def test_shapes_answers_are_true() -> None:
             assert is_true(question, answer.text, sample), (sample.id, question, answer)
 
 
+def test_no_count_is_asked_for_much_more_than_another() -> None:
+    counts = [
+        answer.text
+        for index in range(300)
+        for question, (answer,) in turns(draw("shapes", "train", 22, index))
+        if question.startswith("How many") and "figures" not in question
+    ]
+    shares = {count: counts.count(count) / len(counts) for count in "012345"}
+    assert min(shares.values()) > 0.04 and max(shares.values()) < 0.4, shares
+
+
 def test_boxes_are_those_of_the_named_figures() -> None:
     for index in range(250):
         sample = draw("ground", "train", 22, index)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 
 import tokenizers
 from tokenizers import AddedToken, Regex, decoders, models, pre_tokenizers
 
 from vl2.core.boxes import BOX_SCALE
-from vl2.core.sample import BoxesPart, Message, TextPart
-from vl2.corpus.pocket.draw import TASKS, draw
 from vl2.model import PRESETS
 from vl2.processor.processor import Processor
 from vl2.processor.settings import ProcessorSettings
@@ -23,15 +19,11 @@ BOX_PIECES = ("[[", "]]", "], [", ", ")
 # In boxes a number is one piece, so that a coordinate is one choice; elsewhere letters and digits stand alone,
 # so that reading is spelling. A word is one piece only when the questions or answers are made of it.
 PIECES = r"(?<=\[|, )\d{1,3}(?=, |\])|\[\[|\]\]|\], \[|, | ?[A-Za-z]+|[\s\S]"
-SPOKEN_TASKS = ("shapes", "ground", "describe", "compare", "marks", "chat")  # tasks whose answers are set phrases
-SAMPLES_PER_TASK = 400
-MIN_SHARE, MIN_SHARE_OF_TEMPLATE = 0.01, 0.08  # words of set answers; words of question templates, not of contents
-MARK = re.compile(r"<\|[^|]*\|>")
-MAX_WORDS = 700
+WORDS_FILE = "spoken_words.txt"
 
 
 def build_tokenizer() -> Tokenizer:
-    """Return the tokenizer; deterministic, since the words are counted in drawn samples."""
+    """Return the tokenizer; the words are those of `spoken_words`."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     numbers = [str(number) for number in range(10, BOX_SCALE + 1)]
     words = [word.replace(" ", "Ġ") for word in spoken_words()]
@@ -69,27 +61,9 @@ def write_processor(folder: Path) -> None:
 
 
 def spoken_words() -> list[str]:
-    """Return the words, with their leading space, that questions and set answers are made of."""
-    splitter = pre_tokenizers.Split(Regex(PIECES), "isolated")
-    words: Counter[str] = Counter()
-    for task in TASKS:
-        seen: Counter[str] = Counter()
-        for index in range(SAMPLES_PER_TASK):
-            texts = set()
-            for text in _spoken(task, draw(task, "train", 0, index).messages):
-                pieces = (piece for piece, _ in splitter.pre_tokenize_str(text))
-                texts |= {piece for piece in pieces if len(piece.strip()) > 1 and piece.strip().isalpha()}
-            seen.update(texts)
-        share = MIN_SHARE if task in SPOKEN_TASKS else MIN_SHARE_OF_TEMPLATE
-        words.update({word: count for word, count in seen.items() if count >= share * SAMPLES_PER_TASK})
-    return sorted(word for word, _ in words.most_common(MAX_WORDS))
+    """Return the words, with their leading space, that questions and set answers are made of.
 
-
-def _spoken(task: str, messages: tuple[Message, ...]) -> Iterator[str]:
-    for message in messages:
-        if message.role == "user" or task in SPOKEN_TASKS:
-            for part in message.parts:
-                if isinstance(part, TextPart):
-                    yield from MARK.split(part.text)
-                elif isinstance(part, BoxesPart):
-                    yield part.label
+    They were counted once, over 400 drawn conversations of each task. The list stays as it is when the drawing changes,
+    so that a checkpoint and a corpus drawn later fit together.
+    """
+    return (resources.files("vl2.corpus.pocket") / WORDS_FILE).read_text(encoding="utf-8").splitlines()
