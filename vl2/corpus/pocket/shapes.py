@@ -22,7 +22,7 @@ from vl2.corpus.pocket.scene import (
 
 MOST_COUNTED = 5
 COUNT_WEIGHTS = (1.7, 1.1, 1.1, 0.8, 0.8, 0.9)  # none is heavier: counts of all figures never come to it
-BALANCED = 0.7  # of the other scenes that are counted in: drawn for the count, or nearly all counts would be one
+BALANCED = 0.7  # of the other scenes that are counted in: drawn for the count, or most counts would be one
 LARGER_BY = 1.25  # the least ratio of two sides that counts as larger
 SIDE_BY = 8  # the least distance of two centres, in pixels, that counts as left of or above
 
