@@ -48,16 +48,6 @@ def test_the_first_block_of_a_content_keeps_its_name():
     assert pool.num_available == 2
 
 
-def test_forgetting_frees_what_nobody_uses():
-    pool = BlockPool(2)
-    kept, idle = pool.take(), pool.take()
-    pool.name(kept, b"kept")
-    pool.name(idle, b"idle")
-    pool.release(idle)
-    pool.forget()
-    assert pool.share(b"idle") is None and pool.share(b"kept") == kept
-
-
 def test_a_pool_needs_blocks():
     with pytest.raises(ConfigError, match="no blocks"):
         BlockPool(0)

@@ -70,10 +70,3 @@ class BlockPool:
             self._idle[block] = None
         else:
             self._free.append(block)
-
-    def forget(self) -> None:
-        """Drop every prefix that nobody uses."""
-        while self._idle:
-            block, _ = self._idle.popitem()
-            del self._blocks[self._keys.pop(block)]
-            self._free.append(block)

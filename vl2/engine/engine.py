@@ -135,16 +135,12 @@ class Engine:
 
     def _embeds(self, chunks: Series[Chunk]) -> dict[int, Tensor]:
         """Return the embeddings [T, D] of the chunks in which visual tokens stand."""
-        shown = []
-        for chunk in chunks:
-            mask = self._jobs[chunk.sequence.number].request.prompt.image_mask
-            if chunk.start < len(mask) and bool(mask[chunk.start : chunk.stop].any()):
-                shown.append(chunk)
-        self._see([self._jobs[chunk.sequence.number] for chunk in shown])
-        jobs = {chunk.sequence.number: (chunk, self._jobs[chunk.sequence.number]) for chunk in shown}
+        pairs = [(chunk, self._jobs[chunk.sequence.number]) for chunk in chunks]
+        shown = [(c, job) for c, job in pairs if job.request.prompt.image_mask[c.start : c.stop].any()]
+        self._see([job for _, job in shown])
         return {
-            number: embed_chunk(self.model, chunk, job.request.prompt.image_mask, job.visual)
-            for number, (chunk, job) in jobs.items()
+            job.sequence.number: embed_chunk(self.model, chunk, job.request.prompt.image_mask, job.visual)
+            for chunk, job in shown
         }
 
     def _see(self, jobs: Series[_Job]) -> None:
