@@ -11,18 +11,27 @@ from vl2.train.pointing import NUM_POINTING_HEADS, PointingAttention, pointing_l
 
 
 def pointers() -> Pointers:
-    targets = torch.tensor([[False, True, True], [True, False, False]])
-    return Pointers(torch.tensor([0, 1]), torch.tensor([5, 4]), targets, torch.tensor([1, 2]))
+    targets = torch.tensor([[0, 0, 1, 1, 0], [0, 0, 1, 0, 0], [1, 1, 0, 0, 1]]).bool()
+    return Pointers(torch.tensor([0, 1, 1]), torch.tensor([5, 4, 5]), targets, torch.tensor([False, False, True]))
 
 
-def test_the_loss_is_the_share_of_attention_that_lands_on_the_place():
+def test_the_loss_is_the_attention_that_misses_the_place_or_is_uneven_over_it():
     torch.manual_seed(0)
     scores = torch.randn(2, NUM_POINTING_HEADS, 6, 6)
     weights = scores.softmax(-1)
-    first = weights[0, :, 5, 2] + weights[0, :, 5, 3]
-    second = weights[1, :, 4, 2]
-    expected = -torch.stack((first, second)).log().mean()
+    first = -(weights[0, :, 5, 2] + weights[0, :, 5, 3]).log()
+    second = -weights[1, :, 4, 2].log()
+    even = -(3 * weights[1, :, 5][:, [0, 1, 4]]).log().mean(-1)
+    expected = torch.stack((first, second, even)).mean()
     assert float(pointing_loss(scores, pointers())) == pytest.approx(float(expected), abs=1e-6)
+
+
+def test_even_attention_over_the_targets_of_a_count_costs_nothing():
+    only = pointers()
+    scores = torch.full((2, NUM_POINTING_HEADS, 6, 6), -40.0)
+    scores[1, :, 5, [0, 1, 4]] = 3.0
+    counts = Pointers(only.rows[2:], only.positions[2:], only.targets[2:], only.even[2:])
+    assert float(pointing_loss(scores, counts)) == pytest.approx(0, abs=1e-6)
 
 
 def test_a_step_down_the_gradient_looks_more_at_the_place():

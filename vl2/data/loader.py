@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from vl2.core.batch import Batch, ModelInput
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
-from vl2.data.pointers import Places, Pointers
+from vl2.data.pointers import Place, Pointers
 from vl2.data.slots import FigureClasses, SlotTargets, slot_targets
 
 # New sizes make matrix products slow on a CPU, so lengths and numbers of rows come in steps.
@@ -33,7 +33,7 @@ class Processed:
 
     model_input: ModelInput
     slots: SlotTargets | None
-    places: Places
+    places: list[Place]
 
 
 @dataclass(kw_only=True)
@@ -49,7 +49,7 @@ class Loader:
     side: int
     classes: FigureClasses
     skipped: Counter[str]
-    point: Callable[[Sample, ModelInput], Places] | None = None
+    point: Callable[[Sample, ModelInput], list[Place]] | None = None
     large_share: float = 1.0  # of the samples with a picture of several tiles, keep this share
 
     def steps(self, samples: Iterator[Sample], batch_size: int) -> Iterator[list[Microbatch]]:
@@ -84,7 +84,7 @@ class Loader:
         slots = [row.slots for row in rows if row.slots is not None]
         inputs = [row.model_input for row in rows]
         batch = Batch.from_inputs([[item] for item in inputs], self.pad_id, LENGTH_STEP)
-        pointers = Pointers.collate([row.places for row in rows], inputs)
+        pointers = Pointers.collate([row.places for row in rows])
         return Microbatch(batch, SlotTargets.join(slots) if slots else None, pointers)
 
 

@@ -34,10 +34,15 @@ class PointingAttention:
 
 
 def pointing_loss(scores: Tensor, pointers: Pointers) -> Tensor:
-    """Return the mean over M tokens and h heads of -log(attention on the token's place) for scores [B, h, T, S]."""
+    """Return the mean over M tokens and h heads of how far attention is from the token's place.
+
+    That is -log(attention on the place) for scores [B, h, T, S]; where attention shall be even, the divergence
+    from even attention over the targets.
+    """
     asked = scores[pointers.rows, :, pointers.positions].float()  # [M, h, S]
-    keys = pointers.firsts[:, None] + torch.arange(pointers.targets.shape[1])  # [M, V]
-    is_target = torch.zeros(asked.shape[0], asked.shape[2], dtype=torch.bool)  # [M, S]
-    is_target.scatter_(1, keys, pointers.targets)
-    on_target = asked.masked_fill(~is_target[:, None], -torch.inf).logsumexp(-1)  # [M, h]
-    return (asked.logsumexp(-1) - on_target).mean()
+    asked = asked.log_softmax(-1)[..., : pointers.targets.shape[1]]
+    targets = pointers.targets[:, None]
+    on_place = asked.masked_fill(~targets, -torch.inf).logsumexp(-1)  # [M, h]
+    count = pointers.targets.sum(-1)[:, None]
+    evenly = asked.masked_fill(~targets, 0).sum(-1) / count + count.log()  # [M, h]
+    return -torch.where(pointers.even[:, None], evenly, on_place).mean()
