@@ -15,7 +15,7 @@ import matplotlib
 matplotlib.use("Agg")
 from matplotlib import pyplot
 
-RUNS = ("warmup_vision", "warmup_language", "align", "pretrain", "sft")
+RUNS = ("warmup_vision", "warmup_language", "align", "pretrain", "sft", "sft_again")
 CURVES = {
     "letters right (share of letter slots)": "characters",
     "figures right (share of figure patches)": "figures",
