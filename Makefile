@@ -1,6 +1,7 @@
 # make demo    read a sign and find a shape with the bundled model
 # make test    everything that must hold before a change lands: style, layers, types, tests
 # make check   the same without the tests
+# make sanitize  the tests of the C++ kernels, with address and undefined-behaviour sanitizers
 # make pocket  draw the corpus and train the bundled model again, into runs/pocket/model; hours, goes on where it stopped
 # make clean   remove outputs and caches; training runs in runs/ stay, and so does .venv
 #
@@ -24,6 +25,11 @@ check: .venv/dev.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/basedpyright
+
+SANITIZERS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+sanitize: .venv/dev.stamp
+	LD_PRELOAD=$$($(or $(CXX),c++) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
+	VL2_NATIVE_FLAGS='$(SANITIZERS)' $(BIN)/python -m pytest -q tests/kernels/test_native.py tests/weights/test_pack.py
 
 POCKET_STAGES := warmup_vision warmup_language align pretrain sft sft_again
 pocket: .venv/train.stamp
@@ -50,4 +56,4 @@ clean:
 	$(PIP) '$(TORCH)'
 	@touch $@
 
-.PHONY: demo test check pocket clean
+.PHONY: demo test check sanitize pocket clean

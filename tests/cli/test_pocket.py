@@ -11,6 +11,7 @@ import vl2
 from tests.cli.running import run
 from vl2.core.boxes import Box
 from vl2.model import PRESETS
+from vl2.weights import load_model
 from vl2.weights.preflight import count_parameters
 
 ROOT = Path(__file__).parents[2]
@@ -66,4 +67,4 @@ def test_the_demo_writes_its_picture(tmp_path):
 def test_pocket_is_small_and_is_the_preset(pocket):
     assert pocket.model.config == PRESETS["pocket"]
     assert sum(path.stat().st_size for path in (ROOT / "vl2" / "pocket").iterdir()) <= MAX_BYTES
-    assert count_parameters(PRESETS["pocket"]) == sum(p.numel() for p in pocket.model.parameters())
+    assert count_parameters(PRESETS["pocket"]) == sum(p.numel() for p in load_model("pocket").parameters())

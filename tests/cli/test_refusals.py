@@ -53,6 +53,7 @@ def test_bad_images(folder: Path, bad: Path, verb: str, name: str) -> None:
         (["ask", "IMAGE", "What?", "--max-tiles", "0"], "max_tiles"),
         (["ask", "IMAGE", "What?", "--temprature", "1"], "No such option"),
         (["ask", "IMAGE", "What?", "--seed", "x"], "--seed"),
+        (["ask", "IMAGE", "What?", "--draft-tokens", "-1"], "--draft-tokens"),
         (["ask"], "Missing argument"),
         (["caption", "IMAGE", "--length", "huge"], "--length"),
         (["pronounce", "IMAGE"], "No such command"),

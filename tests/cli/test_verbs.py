@@ -35,6 +35,13 @@ def test_seeds_repeat(folder: Path, image: str) -> None:
     assert first != other
 
 
+def test_drafts_change_no_answer(folder: Path, image: str) -> None:
+    words = ("ask", image, "one two three one two", "--model", str(folder), "--max-new-tokens", "24")
+    plain = run(*words, "--dtype", "float32")
+    assert plain.exit_code == 0
+    assert run(*words, "--dtype", "float32", "--draft-tokens", "6").stdout == plain.stdout
+
+
 def test_caption_and_read(folder: Path, image: str) -> None:
     for words in (("caption", image), ("caption", image, "--length", "long"), ("read", image)):
         result = run(*words, "--model", str(folder), *SHORT, "--json")

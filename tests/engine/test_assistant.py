@@ -13,10 +13,11 @@ from PIL import Image
 import vl2
 from tests.engine import tiny
 from vl2.core.errors import ConfigError, ConversationError, ImageError, VL2Error, WeightsError
-from vl2.engine import encoded_image
+from vl2.engine import encode
 from vl2.engine.answer import Answer, Usage
 from vl2.engine.assistant import Assistant
 from vl2.engine.request import Request
+from vl2.processor import Processor
 
 
 @pytest.fixture(scope="module")
@@ -96,23 +97,49 @@ def test_every_kind_of_image_gives_the_same_answer(assistant: Assistant, image: 
     assert len(answers) == 1
 
 
-def test_an_encoded_image_is_seen_once(
-    assistant: Assistant, image: Image.Image, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plain = [assistant.ask([image] * count, "What?", max_new_tokens=6).text for count in (1, 2, 3)]
+@pytest.fixture
+def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tiles were encoded at a time."""
     calls: list[int] = []
-    encode = encoded_image.encode_images
+    encode_images = encode.encode_images
 
     def spy(model: object, tiles: torch.Tensor, grids: object) -> object:
         calls.append(len(tiles))
-        return encode(model, tiles, grids)  # type: ignore[arg-type]
+        return encode_images(model, tiles, grids)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encoded_image, "encode_images", spy)
+    monkeypatch.setattr(encode, "encode_images", spy)
+    return calls
+
+
+def test_an_encoded_image_is_seen_once(
+    assistant: Assistant, folder: Path, image: Image.Image, calls: list[int]
+) -> None:
+    plain = [assistant.ask([image] * count, "What?", max_new_tokens=6).text for count in (1, 2, 3)]
+    calls.clear()
+    assistant = vl2.load(folder)
     encoded = assistant.encode_image(image)
     assert (encoded.width, encoded.height) == (150, 60)
     found = [assistant.ask([encoded] * count, "What?", max_new_tokens=6).text for count in (1, 2, 3, 3)]
     assert found == [*plain, plain[2]]
     assert calls == [3, 1], "thumbnail and two tiles; one tile for three images, once"
+
+
+def test_the_turns_of_a_chat_share_what_was_computed(
+    assistant: Assistant, folder: Path, image: Image.Image, calls: list[int]
+) -> None:
+    pixels = np.asarray(image)
+    shown = {"role": "user", "content": [{"type": "image", "image": pixels}, {"type": "text", "text": "What?"}]}
+    assistant = vl2.load(folder)
+    said = assistant.chat([shown], max_new_tokens=6).text
+    turns = [shown, {"role": "assistant", "content": said}, {"role": "user", "content": "And where?"}]
+    second = assistant.chat(turns, max_new_tokens=6)
+    assert calls == [3]
+    assert (assistant.features.num_misses, assistant.features.num_hits) == (1, 0), "the blocks of the prefix served"
+    assert second.text == vl2.load(folder).chat(turns, max_new_tokens=6).text
+    inverse = {**shown, "content": [{"type": "image", "image": 255 - pixels}, {"type": "text", "text": "What?"}]}
+    other = assistant.chat([inverse], max_new_tokens=6)
+    assert other.text == vl2.load(folder).chat([inverse], max_new_tokens=6).text
+    assert assistant.features.num_misses == 2, "an image of equal size is another image"
 
 
 def test_an_upright_photo_is_not_turned_twice(assistant: Assistant) -> None:
@@ -125,11 +152,6 @@ def test_an_upright_photo_is_not_turned_twice(assistant: Assistant) -> None:
     assert (encoded.width, encoded.height) == (20, 40)
     prompt = assistant.processor.num_visual_tokens(20, 40)
     assert assistant.ask(encoded, "What?", max_new_tokens=1).usage.image_tokens == prompt
-
-
-def test_an_image_of_another_model_is_refused(assistant: Assistant, folder: Path, image: Image.Image) -> None:
-    with pytest.raises(ImageError, match="another model"):
-        assistant.ask(vl2.load(folder).encode_image(image), "What?")
 
 
 def test_chat_streams_continues_and_reports(assistant: Assistant, image: Image.Image, asked: list[Request]) -> None:
@@ -202,7 +224,7 @@ def test_a_long_prompt_is_refused_before_images_are_seen(
 ) -> None:
     small = replace(tiny.MLA, language_config=replace(tiny.MLA.language_config, max_position_embeddings=64))
     assistant = Assistant(tiny.tiny_model(small), vl2.load(folder).processor)
-    monkeypatch.setattr(encoded_image, "encode_images", None)
+    monkeypatch.setattr(Processor, "cut", None)
     with pytest.raises(ConversationError, match="leaves no room"):
         assistant.ask(image, "What?")
 

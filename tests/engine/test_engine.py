@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from tests.engine import tiny
+from tests.engine.oracle import ask_oracle
 from vl2.core.errors import VL2Error
 from vl2.core.tiles import TileGrid
-from vl2.engine import engine as engine_module
+from vl2.engine import encode as encode_module
 from vl2.engine.answer import generate
 from vl2.engine.engine import Engine, EngineSettings
 from vl2.engine.request import Request
@@ -27,7 +28,7 @@ PICTURES: tuple[tuple[TileGrid, ...], ...] = ((), (), (TileGrid(1, 1),), (TileGr
 
 @cache
 def model_of(name: str):
-    return tiny.tiny_model(tiny.CONFIGS[name])
+    return tiny.model_called(name)
 
 
 @cache
@@ -53,15 +54,25 @@ def run(engine: Engine) -> dict[int, list[int]]:
     return said
 
 
+def known_answers(name: str) -> dict[tuple[int, ...], tuple[int, ...]]:
+    """The answers of all prompts without pictures, by their tokens."""
+    texts = range(len(TEXTS))
+    return {tuple(prompt_of(text, 0, 0).input_ids.tolist()): lone_answer(name, text, 0, 0) for text in texts}
+
+
+@pytest.mark.parametrize("drafted", [False, True], ids=["undrafted", "drafted"])
 @pytest.mark.parametrize("seed", range(NUM_SCHEDULES))
-def test_any_schedule_gives_everyone_the_lone_answer(seed: int) -> None:
+def test_any_schedule_gives_everyone_the_lone_answer(seed: int, drafted: bool, monkeypatch) -> None:
     rng = random.Random(seed)
-    name = rng.choice(("mla", "mha"))
+    name = rng.choice(tiny.NAMES)
     num_pictures = rng.choice((1, len(PICTURES)))  # without pictures, a cache so small that blocks run out
     settings = EngineSettings(
         cache_tokens=rng.choice((64, 80) if num_pictures == 1 else (256, 400, 1000)), max_running=rng.randint(1, 5),
         step_tokens=rng.choice((7, 33, 150, 1024)), block_size=rng.choice((4, 16)),
+        num_draft_tokens=rng.choice((1, 3, 9)) if drafted else 0,
     )  # fmt: skip
+    if drafted and rng.random() < 0.7:
+        ask_oracle(monkeypatch, known_answers(name), seed)
     engine = Engine(model_of(name), TOKENIZER, settings)
     asked: dict[int, tuple[tuple[int, int, int], int]] = {}
     said: dict[int, list[int]] = {}
@@ -101,7 +112,7 @@ def test_preempted_equals_unpreempted_when_sampling() -> None:
 
 def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = model_of("mla"), []
-    encode = engine_module.encode_images
+    encode = encode_module.encode_images
 
     def spy(model, tiles, grids):
         seen.append(len(grids))
@@ -109,7 +120,7 @@ def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch:
 
     engine = Engine(model, TOKENIZER, EngineSettings(cache_tokens=2000))
     with monkeypatch.context() as patch:
-        patch.setattr(engine_module, "encode_images", spy)
+        patch.setattr(encode_module, "encode_images", spy)
         first = engine.add(request_of(1, 2, 0, 6))
         run_first = run(engine)[first]
         again = engine.add(request_of(2, 2, 0, 6))  # another question about the same image
@@ -124,13 +135,13 @@ def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch:
 
 def test_images_of_requests_that_start_together_are_encoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    encode = engine_module.encode_images
+    encode = encode_module.encode_images
 
     def spy(model, tiles, grids):
         seen.append(len(grids))
         return encode(model, tiles, grids)
 
-    monkeypatch.setattr(engine_module, "encode_images", spy)
+    monkeypatch.setattr(encode_module, "encode_images", spy)
     engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
     engine.add(request_of(0, 2, 0, 2))
     engine.add(request_of(0, 3, 1, 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from vl2.core.errors import ConfigError, VL2Error
+from vl2.core.tiles import TileGrid
 from vl2.engine.blocks import BlockPool
 from vl2.engine.scheduler import Scheduler
 from vl2.engine.sequence import ImageSpan, Sequence, image_key
@@ -22,7 +23,7 @@ def step(it: Scheduler) -> list[tuple[int, int, int]]:
     told = [(chunk.sequence.number, chunk.start, chunk.stop) for chunk in chunks]
     for chunk in chunks:
         ends = chunk.is_last
-        it.computed(chunk)
+        it.computed(chunk.sequence, chunk.stop)
         if ends:
             chunk.sequence.tokens.append(100 + len(chunk.sequence.tokens))
     return told
@@ -70,7 +71,7 @@ def test_a_prefix_is_computed_once_and_its_last_token_always():
 
 def test_other_images_make_another_prefix():
     it = scheduler()
-    same, other = image_key(b"pixels", 1, 1), image_key(b"pixels", 1, 2)
+    same, other = image_key(b"pixels", TileGrid(1, 1)), image_key(b"pixels", TileGrid(1, 2))
     tokens = [7] * 9
     add(it, 0, tokens, images=[ImageSpan(1, 3, same), ImageSpan(3, 6, same)])
     step(it)

@@ -12,9 +12,11 @@ from vl2.core.batch import ModelInput
 from vl2.core.tiles import TileGrid
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
+from vl2.kernels.native.library import library
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.processor import Processor, ProcessorSettings, Tokenizer
 from vl2.weights import save_model
+from vl2.weights.pack import pack_model
 
 torch.set_num_threads(1)  # tests share their cores: threads that wait for each other take ten times as long
 
@@ -28,11 +30,19 @@ MHA = replace(
     ),
 )
 CONFIGS = {"mla": MLA, "mha": MHA}
+# every way to compute: PyTorch, and the native kernels where they can be compiled
+NAMES = ("mla", "mha", *(("mla-packed", "mha-packed") if library() is not None else ()))
 
 
 def tiny_model(config: VL2Config = MLA, seed: int = 0) -> VL2:
     torch.manual_seed(seed)
     return VL2(config).eval()
+
+
+def model_called(name: str) -> VL2:
+    """A model of NAMES."""
+    model = tiny_model(CONFIGS[name.removesuffix("-packed")])
+    return pack_model(model) if name.endswith("-packed") else model
 
 
 def byte_tokenizer() -> Tokenizer:

@@ -15,10 +15,10 @@ from vl2.engine.sequence import Sequence
 TOLERANCE = 1e-4  # float32; logits have a deviation of about 0.6
 
 
-@pytest.mark.parametrize("name", ["mla", "mha"])
+@pytest.mark.parametrize("name", tiny.NAMES)
 @torch.inference_mode()
 def test_cached_decode_equals_full_forward(name: str) -> None:
-    model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
+    model, tokenizer = tiny.model_called(name), tiny.byte_tokenizer()
     whole = tiny.prompt(tokenizer, "\nA question and its answer.", (TileGrid(1, 2),))
     full = model(Batch.from_inputs([[whole]], tokenizer.pad_id)).logits[0]  # [T, V]
 
@@ -34,13 +34,13 @@ def test_cached_decode_equals_full_forward(name: str) -> None:
         sequence.tokens.append(int(whole.input_ids[position]))
         found.append(runner.run([Chunk(sequence, position, position + 1)], {})[0])
 
-    torch.testing.assert_close(torch.stack(found), full[length - 1 :], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(torch.cat(found), full[length - 1 :], atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["mla", "mha"])
+@pytest.mark.parametrize("name", tiny.NAMES)
 @torch.inference_mode()
 def test_a_view_of_the_cache_serves_the_model_directly(name: str) -> None:
-    model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
+    model, tokenizer = tiny.model_called(name), tiny.byte_tokenizer()
     batch = Batch.from_inputs([[tiny.prompt(tokenizer, "Hello there")], [tiny.prompt(tokenizer, "Hi")]], 2)
     cache = PagedCache.empty(model.config.language_config, num_blocks=2, dtype=torch.float32, device="cpu")
     positions = torch.arange(batch.input_ids.shape[1]).expand_as(batch.input_ids)

@@ -13,10 +13,10 @@ from vl2.evaluation.parity.generation import generate
 TOLERANCE = 1e-4  # float32; logits have a deviation of about 0.6
 
 
-@pytest.mark.parametrize("name", ["mla", "mha"])
+@pytest.mark.parametrize("name", tiny.NAMES)
 @pytest.mark.parametrize("chunk_size", [1, 10, 64, 131])  # one token, an end of a prompt, and both MLA forms
 def test_chunked_prefill_equals_whole(name: str, chunk_size: int) -> None:
-    model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
+    model, tokenizer = tiny.model_called(name), tiny.byte_tokenizer()
     requests = tiny.mixed_requests(tokenizer)[: 2 if chunk_size == 1 else 4]
     requests = [
         replace(one, visual_embeds=torch.cat(encode_images(model, one.prompt.tiles, one.prompt.grids)))
@@ -29,9 +29,9 @@ def test_chunked_prefill_equals_whole(name: str, chunk_size: int) -> None:
     torch.testing.assert_close(found, expected, atol=TOLERANCE, rtol=0)
 
 
-@pytest.mark.parametrize("name", ["mla", "mha"])
+@pytest.mark.parametrize("name", tiny.NAMES)
 def test_chunked_prefill_gives_the_same_answers(name: str) -> None:
-    model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
+    model, tokenizer = tiny.model_called(name), tiny.byte_tokenizer()
     requests = tiny.mixed_requests(tokenizer, max_new_tokens=12)
     whole = [answer.token_ids for answer in answers(model, tokenizer, requests)]
     assert [answer.token_ids for answer in answers(model, tokenizer, requests, chunk_size=50)] == whole

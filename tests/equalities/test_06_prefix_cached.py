@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from vl2.engine.answer import generate
 from vl2.engine.engine import Engine, EngineSettings
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
+from vl2.model import VL2
 from vl2.processor import Processor
 from vl2.weights import load_model
+from vl2.weights.pack import pack_model
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "parity"
 NAMES = ("a_tiny_mha", "b_small_mla", "c_base_noaux", "d_qlora_yarn_group")
@@ -29,9 +32,10 @@ def prompt(processor: Processor, question: str, seed: int) -> ModelInput:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_warm_engine_answers_as_a_cold_one(name: str) -> None:
+@pytest.mark.parametrize("prepare", [lambda model: model, pack_model], ids=["plain", "packed"])
+def test_a_warm_engine_answers_as_a_cold_one(name: str, prepare: Callable[[VL2], VL2]) -> None:
     directory = RECORDED / name / "checkpoint"
-    model, processor = load_model(directory), Processor.from_directory(directory)
+    model, processor = prepare(load_model(directory)), Processor.from_directory(directory)
     requests = [
         Request(prompt=prompt(processor, question, seed), settings=SETTINGS)
         for seed in (0, 1)

@@ -15,10 +15,10 @@ SETTINGS = {
 }
 
 
-@pytest.mark.parametrize("name", ["mla", "mha"])
+@pytest.mark.parametrize("name", tiny.NAMES)
 @pytest.mark.parametrize("kind", SETTINGS)
 def test_batched_equals_one_by_one(name: str, kind: str) -> None:
-    model, tokenizer = tiny.tiny_model(tiny.CONFIGS[name]), tiny.byte_tokenizer()
+    model, tokenizer = tiny.model_called(name), tiny.byte_tokenizer()
     requests = tiny.mixed_requests(tokenizer, **SETTINGS[kind])
     together = generate(model, tokenizer, requests)
     alone = [generate(model, tokenizer, [request])[0] for request in requests]

@@ -11,6 +11,7 @@ from vl2.core.sample import ImagePart, Message, TextPart
 from vl2.core.tiles import candidate_resolutions
 from vl2.model.adaptor import layout
 from vl2.processor import Processor, ProcessorSettings, Tokenizer
+from vl2.processor.budget import ImageBudget, grids_within
 from vl2.processor.tiling import TilingRule
 
 FIXTURES = "tests/fixtures/processor/a_tiny_mha"
@@ -23,9 +24,11 @@ WIDTH = 3
 @given(
     st.lists(st.tuples(st.integers(1, 5000), st.integers(1, 5000)), min_size=1, max_size=4),
     st.sampled_from([1, 4, 9, 18]),
+    st.sampled_from([1.0, 0.5, 0.07]),
 )
-def test_formula_placeholders_and_rows_agree(sizes, max_tiles):
-    grids = tuple(official(max_tiles).grid_for(w, h, len(sizes)) for w, h in sizes)
+def test_formula_placeholders_and_rows_agree(sizes, max_tiles, kept_share):
+    budget = ImageBudget(kept_share=kept_share)
+    grids = grids_within(official(max_tiles), sizes, 14, budget)
     formula = [grid.num_visual_tokens(14) for grid in grids]
     num_tiles = sum(grid.num_tiles for grid in grids)
     embeds = torch.zeros(num_tiles, 14 * 14, WIDTH)
@@ -35,7 +38,7 @@ def test_formula_placeholders_and_rows_agree(sizes, max_tiles):
     processor = Processor(TOKENIZER, SMALL.rule(), SMALL)
     images = [Image.new("RGB", (max(1, w // 14), max(1, h // 14))) for w, h in sizes]
     places = tuple(part for _ in images for part in (ImagePart(), TextPart("\n")))
-    ready = processor([Message("user", places), Message("assistant", ())], images)
+    ready = processor([Message("user", places), Message("assistant", ())], images, budget=budget)
     assert int(ready.image_mask.sum()) == sum(grid.num_visual_tokens(SMALL.side) for grid in ready.grids)
     assert len(ready.tiles) == sum(grid.num_tiles for grid in ready.grids)
 

@@ -70,13 +70,13 @@ class ChatSession:
         """See an image now; the next question is about it."""
         if not path:
             raise VL2Error("/image", "names no file", expected="/image PATH")
-        encoded = self.assistant.encode_image(path)
+        encoded = self.assistant.encode_image(path, **self.run.budget())
         self.waiting += [{"type": "image", "image": encoded}, {"type": "text", "text": "\n"}]
 
     def ask(self, question: str) -> None:
         """Answer a question; Ctrl-C cuts the answer short, and what was said so far stands."""
         asked = [*self.turns, {"role": "user", "content": [*self.waiting, {"type": "text", "text": question}]}]
-        pieces = self.assistant.chat(asked, stream=True, **self.run.sampling())
+        pieces = self.assistant.chat(asked, stream=True, **self.run.settings())
         try:
             for piece in pieces:
                 if not self.run.as_json:

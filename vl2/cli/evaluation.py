@@ -36,13 +36,13 @@ def run(
     from vl2.evaluation.pocketbench import ask_all, held_out, summarise
     from vl2.processor import Processor
     from vl2.weights import find_checkpoint, load_model
+    from vl2.weights.pack import pack_model
 
     if benchmark != "pocketbench":
         raise VL2Error("benchmark", "is unknown", got=benchmark, expected="pocketbench")
     folder = find_checkpoint(model)
-    outcomes = list(
-        ask_all(load_model(folder), Processor.from_directory(folder), held_out(data, prefix=kinds, limit=limit))
-    )
+    loaded, processor = pack_model(load_model(folder)), Processor.from_directory(folder)
+    outcomes = list(ask_all(loaded, processor, held_out(data, prefix=kinds, limit=limit)))
     if out is not None:
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes), encoding="utf-8")

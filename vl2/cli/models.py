@@ -46,13 +46,12 @@ def models(
 
 def describe(name: str, config: VL2Config) -> ModelRow:
     """Measure one size without allocating it."""
-    from vl2.weights.preflight import SMALLER_FORMATS, count_parameters
+    from vl2.weights.preflight import bytes_by_format, count_parameters
 
-    total = count_parameters(config)
-    sizes = {kind: round(total * size) for kind, size in SMALLER_FORMATS.items()}
+    sizes = bytes_by_format(config)
     return ModelRow(
         name=name,
-        num_parameters=total,
+        num_parameters=count_parameters(config),
         num_activated=count_activated(config),
         bfloat16_bytes=sizes["bfloat16"],
         int8_bytes=sizes["int8"],

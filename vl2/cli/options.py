@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
@@ -22,15 +22,26 @@ class RunOptions:
     top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens of this probability.")] = 1.0
     seed: Annotated[int | None, typer.Option(help="Make sampling repeatable.")] = None
     max_tiles: Annotated[int | None, typer.Option(help="Most local tiles an image is cut into.")] = None
+    image_tokens: Annotated[int | None, typer.Option(help="Most visual tokens of all images together.")] = None
+    kept_share: Annotated[float, typer.Option(help="Prune local tiles to this share; not for reading or boxes.")] = 1.0
+    max_context: Annotated[int | None, typer.Option(help="Most tokens of prompt and answer.")] = None
+    rope_scaling: Annotated[
+        Literal["yarn", "linear"] | None, typer.Option(help="Stretch positions, beyond the trained context.")
+    ] = None
+    draft_tokens: Annotated[int, typer.Option(min=0, help="Guess so many ahead; the answer stays.")] = 0
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False
     debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False
 
-    def sampling(self) -> dict[str, Any]:
-        """Return the settings of the sampler."""
+    def settings(self) -> dict[str, Any]:
+        """Return the settings of one request."""
         names = ("max_new_tokens", "temperature", "top_p", "seed")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names} | self.budget()
+
+    def budget(self) -> dict[str, Any]:
+        """Return what the images of one request may cost; `max_tiles` holds for the whole run."""
+        return {"image_tokens": self.image_tokens, "kept_share": self.kept_share}
 
 
 def with_run_options(verb: Callable[..., None]) -> Callable[..., None]:

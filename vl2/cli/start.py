@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 from vl2.cli.options import RunOptions
 
 if TYPE_CHECKING:
+    from vl2.core.sample import Part
     from vl2.engine.assistant import Assistant
 
 
-def start(run: RunOptions, images: Iterable[str] = ()) -> Assistant:
-    """Check settings and the headers of images, then load the model."""
+def start(run: RunOptions, images: Iterable[str] = (), *, asked: Part | None = None) -> Assistant:
+    """Check settings, the headers of images and whether what is asked may be pruned, then load the model."""
     from vl2.engine import assistant  # here: torch takes seconds, and --help needs none of it
-    from vl2.engine.conversation import check_number
+    from vl2.engine.conversation import asking, check_number, check_prunable
     from vl2.processor import image_size
 
-    assistant.read_settings(run.sampling())
+    budget = assistant.read_settings(run.settings())[1]
     images = list(images)
     check_number(images)
+    if asked is not None:
+        check_prunable(asking(images, asked), budget)
     for image in images:
         image_size(image)
-    return assistant.load(run.model, device=run.device, dtype=run.dtype, max_tiles=run.max_tiles)
+    return assistant.load(
+        run.model, device=run.device, dtype=run.dtype, max_tiles=run.max_tiles, max_context=run.max_context,
+        rope_scaling=run.rope_scaling, num_draft_tokens=run.draft_tokens,
+    )  # fmt: skip

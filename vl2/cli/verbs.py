@@ -11,6 +11,7 @@ from vl2.cli import show
 from vl2.cli.options import RunOptions
 from vl2.cli.picture_file import check_writable, write_file
 from vl2.cli.start import start
+from vl2.core.sample import BoxesPart, TextPart
 
 if TYPE_CHECKING:
     from vl2.engine.answer import Answer
@@ -31,11 +32,11 @@ def ask(
     from vl2.engine.conversation import check_text
 
     check_text("question", question)
-    assistant = start(run, images or ())
+    assistant = start(run, images or (), asked=TextPart(question))
     if run.as_json:
-        show.show_answer(assistant.ask(images or (), question, **run.sampling()), as_json=True)
+        show.show_answer(assistant.ask(images or (), question, **run.settings()), as_json=True)
         return
-    stream = assistant.stream(images or (), question, **run.sampling())
+    stream = assistant.stream(images or (), question, **run.settings())
     for piece in stream:
         show.show_piece(piece)
     show.show_piece("\n")
@@ -67,26 +68,30 @@ def caption(
     run: RunOptions,
 ) -> None:
     """Describe an image."""
-    answer = start(run, [image]).caption(image, length, **run.sampling())
+    answer = start(run, [image]).caption(image, length, **run.settings())
     show.show_answer(answer, as_json=run.as_json)
 
 
 def read(image: Image, *, run: RunOptions) -> None:
     """Read the text in an image."""
-    show.show_answer(start(run, [image]).read(image, **run.sampling()), as_json=run.as_json)
+    from vl2.engine.prompts import READ
+
+    assistant = start(run, [image], asked=TextPart(READ))
+    show.show_answer(assistant.read(image, **run.settings()), as_json=run.as_json)
 
 
 def _find(image: str, phrase: str, draw: Path | None, run: RunOptions) -> tuple[Answer, EncodedImage]:
     from vl2.engine.conversation import check_text
+    from vl2.engine.encoded_image import EncodedImage
     from vl2.processor import draw_boxes, open_image
     from vl2.processor.picture import FORMATS, encode_picture
 
     check_text("phrase", phrase)
     if draw is not None:
         check_writable(draw, FORMATS)
-    assistant = start(run, [image])
-    seen = assistant.encode_image(image)
-    answer = assistant.detect(seen, phrase, **run.sampling())
+    assistant = start(run, [image], asked=BoxesPart(phrase, ()))
+    seen = EncodedImage.open(image)
+    answer = assistant.detect(seen, phrase, **run.settings())
     if draw is not None:
         picture = draw_boxes(open_image(seen.pixels), answer.spans)
         write_file(draw, encode_picture(picture, draw.suffix.lower()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -83,3 +83,12 @@ class CacheView(Protocol):
     def append(self, layer: int, entries: Tensor, positions: Tensor) -> Tensor:
         """Store `entries` [B, T, W] at `positions` [B, T] and return all slots [B, S, W], slot s holding position s."""
         ...
+
+
+@runtime_checkable
+class PagedSlots(Protocol):
+    """The same entries as kernels that read block tables see them."""
+
+    slots: Tensor  # [layers, slots, W]
+    tables: Tensor  # [B, blocks] int32: the blocks of each row, in the order of its positions
+    block_size: int

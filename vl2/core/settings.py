@@ -6,6 +6,7 @@ import dataclasses
 import json
 import typing
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,7 +26,7 @@ def build(cls: type[T], values: Mapping[str, Any], *, thing: str) -> T:
     """
     _refuse_unknown(cls, values, thing)
     try:
-        return TypeAdapter(cls).validate_python(dict(values))
+        return _adapter(cls).validate_python(dict(values))
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
@@ -81,6 +82,11 @@ def override(values: Mapping[str, Any], assignments: list[str]) -> dict[str, Any
             target = target[parent]
         target[last] = yaml.safe_load(text)
     return result
+
+
+@cache
+def _adapter(cls: type[T]) -> TypeAdapter[T]:
+    return TypeAdapter(cls)  # making one takes milliseconds, and requests come with settings
 
 
 def _refuse_unknown(cls: Any, values: Mapping[str, Any], thing: str) -> None:

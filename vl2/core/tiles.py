@@ -16,6 +16,11 @@ class TileGrid:
 
     rows: int
     cols: int
+    kept_share: float = 1.0  # of the tokens of the local tiles; the rest is pruned, see vl2/model/prune.py
+
+    def num_kept(self, side: int) -> int:
+        """Return the tokens of the local tiles that stay, without tile_newlines."""
+        return max(1, round(self.kept_share * self.num_local_tiles * side * side))
 
     @property
     def num_local_tiles(self) -> int:
@@ -30,9 +35,10 @@ class TileGrid:
     def num_visual_tokens(self, side: int) -> int:
         """Return the placeholders of the image; `side` is the shuffled patches along one side of a tile (14).
 
-        Thumbnail rows with a tile_newline each, one view_separator, stitched local rows with a tile_newline each.
+        Thumbnail rows with a tile_newline each, one view_separator, stitched local rows with a tile_newline each;
+        of pruned local tiles the kept tokens and every tile_newline.
         """
-        return side * (side + 1) + 1 + self.rows * side * (self.cols * side + 1)
+        return side * (side + 1) + 1 + self.rows * side + self.num_kept(side)
 
 
 def candidate_resolutions(tile_size: int, max_tiles: int = PAPER_MAX_TILES) -> tuple[tuple[int, int], ...]:

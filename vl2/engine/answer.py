@@ -113,13 +113,14 @@ class _Collector:
 
 
 def generate(
-    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS
-) -> list[Answer]:
+    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
+    num_draft_tokens: int = 0,
+) -> list[Answer]:  # fmt: skip
     """Answer a batch of requests; each as it would be answered alone, up to rounding."""
     if not requests:
         return []
     started = time.perf_counter()
     collectors = [_Collector(request, started) for request in requests]
-    for event in stream(model, tokenizer, requests, chunk_size=chunk_size):
+    for event in stream(model, tokenizer, requests, chunk_size=chunk_size, num_draft_tokens=num_draft_tokens):
         collectors[event.row].add(event)
     return [collector.answer() for collector in collectors]

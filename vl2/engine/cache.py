@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
+from vl2.core.memory import huge_zeros
 from vl2.model.config import LanguageConfig
 
 BLOCK_SIZE = 16  # tokens
@@ -32,27 +34,36 @@ class PagedCache:
         """Make room for `num_blocks` blocks."""
         shape = (config.num_hidden_layers, (1 + num_blocks) * block_size, config.cache_width)
         # zeros: a slot that is not written yet is masked, but a NaN in it would survive a weight of zero
-        return cls(slots=torch.zeros(shape, dtype=dtype, device=device), block_size=block_size)
+        on_cpu = torch.device(device).type == "cpu"  # there a page takes memory once something is written to it
+        slots = huge_zeros(shape, dtype) if on_cpu else torch.zeros(shape, dtype=dtype, device=device)
+        return cls(slots=slots, block_size=block_size)
 
     def view(self, tables: Sequence[Sequence[int]], num_slots: int) -> PagedView:
         """Show each row the blocks of its table; `num_slots` is one more than the largest position, of padding too."""
         width = -(-num_slots // self.block_size)
         padded = [[*table[:width], *[SCRAP_BLOCK] * (width - len(table))] for table in tables]
-        starts = torch.tensor(padded) * self.block_size  # [n, blocks]
-        places = (starts[:, :, None] + torch.arange(self.block_size)).flatten(1)[:, :num_slots]
-        return PagedView(slots=self.slots, places=places.to(self.slots.device))
+        return PagedView(self.slots, torch.tensor(padded, dtype=torch.int32), self.block_size, num_slots)
 
 
 @dataclass(frozen=True)
 class PagedView:
-    """The rows of one forward pass: `places` [n, S] is the slot of each position."""
+    """The rows of one forward pass."""
 
     slots: Tensor  # [layers, slots, W]
-    places: Tensor  # [n, S]
+    tables: Tensor  # [n, blocks] int32
+    block_size: int
+    num_shown: int  # positions of each row
+
+    @cached_property
+    def places(self) -> Tensor:
+        """Return the slot of each position [n, S]."""
+        starts = self.tables.long() * self.block_size  # [n, blocks]
+        places = (starts[:, :, None] + torch.arange(self.block_size)).flatten(1)[:, : self.num_shown]  # [n, S]
+        return places.to(self.slots.device)
 
     def num_slots(self, positions: Tensor) -> int:
         """Return how many slots `append` returns."""
-        return self.places.shape[1]
+        return self.num_shown
 
     def append(self, layer: int, entries: Tensor, positions: Tensor) -> Tensor:
         """Store `entries` [n, T, W] at `positions` [n, T] and return all slots [n, S, W], slot s holding position s."""

@@ -6,10 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from vl2.core.errors import ConversationError, nearest
-from vl2.core.sample import ROLES, ImagePart, Message, Part, TextPart
+from vl2.core.errors import ConfigError, ConversationError, nearest
+from vl2.core.sample import ROLES, BoxesPart, ImagePart, Message, Part, TextPart
 from vl2.engine.encoded_image import EncodedImage
+from vl2.engine.prompts import READ
+from vl2.processor.budget import ImageBudget
 from vl2.processor.images import ImageInput
+from vl2.processor.marks import GROUNDING, REF
 
 MAX_IMAGES = 32  # decoded pixels of one conversation: at the limit of 64 megapixels an image takes 192 MB
 
@@ -40,6 +43,22 @@ def check_text(thing: str, text: str) -> None:
     """Raise ConversationError when a question or phrase says nothing."""
     if not text.strip():
         raise ConversationError(thing, "is empty", do=f"Give a {thing}.")
+
+
+def check_prunable(conversation: Conversation, budget: ImageBudget) -> None:
+    """Raise ConfigError when visual tokens are to be pruned where every one counts: for reading and for boxes.
+
+    What cannot be told from the marks and the prompt of the verb `read` is up to the caller.
+    """
+    if budget.kept_share == 1:
+        return
+    for part in (part for message in conversation.messages if message.role == "user" for part in message.parts):
+        text = part.text if isinstance(part, TextPart) else ""
+        if isinstance(part, BoxesPart) or REF in text or GROUNDING in text or text.strip() == READ:
+            raise ConfigError(
+                "kept_share", "is not for reading and boxes, which need every token", got=budget.kept_share,
+                do="Leave it out here.",
+            )  # fmt: skip
 
 
 def asking(images: Iterable[ImageLike], *parts: Part) -> Conversation:

@@ -8,20 +8,27 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from vl2.core.errors import ConfigError
 from vl2.engine.blocks import BlockPool
 from vl2.engine.cache import BLOCK_SIZE, PagedCache
-from vl2.engine.encode import encode_images
+from vl2.engine.encode import see
 from vl2.engine.events import FinishReason, StreamEvent
 from vl2.engine.features import DEFAULT_FEATURE_BYTES, FeatureCache
+from vl2.engine.lookup import Lookup
 from vl2.engine.request import Request, room_for_answer
 from vl2.engine.runner import Runner, embed_chunk
 from vl2.engine.sampler import Sampler
 from vl2.engine.scheduler import Chunk, Scheduler
-from vl2.engine.sequence import ImageSpan, Sequence, image_key
+from vl2.engine.sequence import Sequence
 from vl2.engine.text_stream import TextStream
+from vl2.engine.tiled_image import TiledImage, image_spans, tiled_images
 from vl2.model import VL2
+from vl2.model.attention import ABSORB_BELOW_TOKENS
 from vl2.processor.tokenizer import Tokenizer
+from vl2.weights.pack import beside_kernels
 
+# A token and its drafts are few enough to look straight at cached latents: expanding them costs a hundred tokens.
+MOST_DRAFT_TOKENS = ABSORB_BELOW_TOKENS - 2
 STEP_TOKENS = 1024  # bounds the attention scores of a long prompt: 1024 x 4096 of each head
 
 
@@ -34,6 +41,11 @@ class EngineSettings:
     step_tokens: int = STEP_TOKENS
     block_size: int = BLOCK_SIZE
     feature_bytes: int = DEFAULT_FEATURE_BYTES
+    num_draft_tokens: int = 0  # at most so many are guessed ahead in a greedy answer, and MOST_DRAFT_TOKENS
+
+    def __post_init__(self) -> None:
+        if self.num_draft_tokens < 0:
+            raise ConfigError("num_draft_tokens", "out of range", got=self.num_draft_tokens, expected="0 or more")
 
 
 @dataclass(kw_only=True, eq=False)
@@ -45,13 +57,18 @@ class _Job:
     room: int  # tokens that may still come
     sampler: Sampler
     text: TextStream
+    lookup: Lookup | None
+    images: tuple[TiledImage, ...]  # none when they were encoded before
     visual: Tensor | None = field(default=None)  # [visual tokens, D] once they are needed
 
 
 class Engine:
     """Add requests, step until there is no work, take the events of each step. One thread at a time."""
 
-    def __init__(self, model: VL2, tokenizer: Tokenizer, settings: EngineSettings) -> None:
+    def __init__(
+        self, model: VL2, tokenizer: Tokenizer, settings: EngineSettings, features: FeatureCache | None = None
+    ) -> None:
+        """Take a model; `features` are visual tokens that other engines of it keep too, None keeps its own."""
         self.model, self.tokenizer, self.settings = model, tokenizer, settings
         num_blocks = -(-settings.cache_tokens // settings.block_size)
         self.pool = BlockPool(num_blocks, first=1)
@@ -64,11 +81,12 @@ class Engine:
             device=model.tile_newline.device, block_size=settings.block_size,
         )  # fmt: skip
         self.runner = Runner(model, cache)
-        self.features = FeatureCache(settings.feature_bytes)
+        self.features = FeatureCache(settings.feature_bytes) if features is None else features
         vision, ratio = model.config.vision_config, model.config.projector_config.downsample_ratio
         self.side = -(-vision.patches_per_side // ratio)  # of a tile, in visual tokens
         self._jobs: dict[int, _Job] = {}
         self._count = 0
+        self.num_drafted = self.num_accepted = 0  # tokens that were guessed, and those of them that were right
 
     @property
     def has_work(self) -> bool:
@@ -85,14 +103,16 @@ class Engine:
     def add(self, request: Request) -> int:
         """Queue a request and return its number. Raises VL2Error when it can never be answered here."""
         room, prompt = self.check(request), request.prompt
-        images = image_spans(request, self.side)
-        sequence = Sequence(number=self._count, tokens=prompt.input_ids.tolist(), images=images)
+        images = tiled_images(prompt) if request.visual_embeds is None else ()
+        spans = image_spans(request, images, self.side)
+        sequence = Sequence(number=self._count, tokens=prompt.input_ids.tolist(), images=spans)
         self.scheduler.add(sequence)
         vocab_size, device = self.model.config.language_config.vocab_size, self.model.tile_newline.device
         sampler = Sampler(request.settings, prompt.input_ids.to(device), vocab_size, request.constraint)
         self._jobs[sequence.number] = _Job(
             request=request, sequence=sequence, room=room, sampler=sampler,
-            text=TextStream(self.tokenizer, request.settings.stop), visual=request.visual_embeds,
+            text=TextStream(self.tokenizer, request.settings.stop), lookup=self._lookup(request),
+            images=images, visual=request.visual_embeds,
         )  # fmt: skip
         self._count += 1
         return sequence.number
@@ -106,17 +126,46 @@ class Engine:
     @torch.inference_mode()
     def step(self) -> list[StreamEvent]:
         """Compute one step; return what is now certain of each answer that moved on."""
+        with beside_kernels(self.model):
+            return self._step()
+
+    def _step(self) -> list[StreamEvent]:
         chunks = self.scheduler.plan()
         logits = self.runner.run(chunks, self._embeds(chunks))
         for chunk in chunks:
-            self.scheduler.computed(chunk)
-        return [self._advance(self._jobs[number], line) for number, line in logits.items()]
+            self.scheduler.computed(chunk.sequence, chunk.stop)
+        last = [chunk for chunk in chunks if chunk.sequence.number in logits]
+        return [event for chunk in last for event in self._advance(chunk, logits[chunk.sequence.number])]
 
-    def _advance(self, job: _Job, logits: Tensor) -> StreamEvent:
-        """Choose the next token of a sequence and say what is certain of its text now."""
+    def _advance(self, chunk: Chunk, logits: Tensor) -> list[StreamEvent]:
+        """Choose the next token of a sequence and, as long as that is the draft, the one behind it.
+
+        Logits [1 + drafts, V]. The sampler sees exactly the tokens that it would see without drafts.
+        """
+        sequence = chunk.sequence
+        job = self._jobs[sequence.number]
+        events: list[StreamEvent] = []
+        for line, draft in zip(logits, (*chunk.drafts, None), strict=True):
+            events.append(self._choose(job, line))
+            if events[-1].finish_reason or sequence.tokens[-1] != draft:
+                break
+        num_accepted = len(events) - 1
+        self.scheduler.computed(sequence, chunk.stop + num_accepted)
+        self.num_drafted += len(chunk.drafts)
+        self.num_accepted += num_accepted
+        if events[-1].finish_reason:
+            self.abort(sequence.number)
+        elif job.lookup is not None:
+            if chunk.drafts:
+                job.lookup.learn(len(chunk.drafts), num_accepted)
+            # the last token of an answer has none behind it to be looked at
+            sequence.drafts = job.lookup.propose(sequence.tokens, job.room - 1)
+        return events
+
+    def _choose(self, job: _Job, logits: Tensor) -> StreamEvent:
+        """Choose a token from logits [V] and say what is certain of the text now."""
         token_id = int(job.sampler.choose(logits))
         job.room -= 1
-        number = job.sequence.number
         reason: FinishReason | None
         if token_id == self.tokenizer.eos_id:
             said, text, reason = (), job.text.finish(), "stop"
@@ -128,10 +177,15 @@ class Engine:
                 reason = "stop"
         if reason is None:
             job.sequence.tokens.append(token_id)
-        else:
-            self.abort(number)
         logprobs = job.sampler.logprobs(logits, token_id) if said else None
-        return StreamEvent(row=number, token_ids=said, text=text, finish_reason=reason, logprobs=logprobs)
+        return StreamEvent(row=job.sequence.number, token_ids=said, text=text, finish_reason=reason, logprobs=logprobs)
+
+    def _lookup(self, request: Request) -> Lookup | None:
+        """Return what guesses ahead in this answer: only greedy ones are likely to repeat what was said."""
+        count, is_greedy = self.settings.num_draft_tokens, request.settings.temperature == 0
+        if not count or not is_greedy or request.constraint is not None:
+            return None
+        return Lookup(longest=min(count, MOST_DRAFT_TOKENS), never=self.tokenizer.image_id)
 
     def _embeds(self, chunks: Series[Chunk]) -> dict[int, Tensor]:
         """Return the embeddings [T, D] of the chunks in which visual tokens stand."""
@@ -144,47 +198,9 @@ class Engine:
         }
 
     def _see(self, jobs: Series[_Job]) -> None:
-        """Encode the images of these requests together; each image once, and none that is still kept."""
-        missing: dict[bytes, tuple[_Job, int]] = {}
-        found: dict[bytes, Tensor] = {}
+        """Give these requests the visual tokens of their images, encoded together."""
         blind = [job for job in jobs if job.visual is None]
-        for job in blind:
-            for place, span in enumerate(job.sequence.images):
-                if span.key not in found and span.key not in missing:
-                    kept = self.features.get(span.key)
-                    if kept is None:
-                        missing[span.key] = (job, place)
-                    else:
-                        found[span.key] = kept
-        if missing:
-            pairs = list(missing.values())
-            tiles = [tiles_of(job.request)[place] for job, place in pairs]
-            grids = [job.request.prompt.grids[place] for job, place in pairs]
-            encoded = encode_images(self.model, torch.cat(tiles), grids)
-            for key, embeds in zip(missing, encoded, strict=True):
-                found[key] = embeds
-                self.features.put(key, embeds)
-        for job in blind:
-            job.visual = torch.cat([found[span.key] for span in job.sequence.images])
-
-
-def tiles_of(request: Request) -> tuple[Tensor, ...]:
-    """Return the tiles [N, 3, S, S] of each image of a request."""
-    return request.prompt.tiles.split([grid.num_tiles for grid in request.prompt.grids])
-
-
-def image_spans(request: Request, side: int) -> tuple[ImageSpan, ...]:
-    """Return where each image of a prompt stands, with its key; `side` is that of a tile in visual tokens.
-
-    Images that were encoded before are known by their visual tokens.
-    """
-    places = request.prompt.image_mask.nonzero().flatten().tolist()
-    grids = request.prompt.grids
-    counts = [grid.num_visual_tokens(side) for grid in grids]
-    pieces = tiles_of(request) if request.visual_embeds is None else request.visual_embeds.split(counts)
-    spans, taken = [], 0
-    for piece, grid, count in zip(pieces, grids, counts, strict=True):
-        content = piece.cpu().contiguous().view(torch.uint8).numpy().tobytes()
-        spans.append(ImageSpan(places[taken], places[taken + count - 1] + 1, image_key(content, grid.rows, grid.cols)))
-        taken += count
-    return tuple(spans)
+        if blind:
+            found = see(self.model, self.features, [image for job in blind for image in job.images])
+            for job in blind:
+                job.visual = torch.cat([found[image.key] for image in job.images])

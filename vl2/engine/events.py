@@ -1,4 +1,4 @@
-"""StreamEvent: what one step added to one answer."""
+"""StreamEvent: what one token added to one answer."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FinishReason = Literal["stop", "length", "cancelled"]  # cancelled: nobody waite
 
 @dataclass(frozen=True, kw_only=True)
 class StreamEvent:
-    """What one step added to one request."""
+    """What one token added to one request; a step may add several."""
 
     row: int  # the number of the request
     token_ids: tuple[int, ...]  # without the end-of-sequence token

@@ -14,8 +14,9 @@ from vl2.processor.tokenizer import Tokenizer
 
 
 def stream(
-    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS
-) -> Iterator[StreamEvent]:
+    model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
+    num_draft_tokens: int = 0,
+) -> Iterator[StreamEvent]:  # fmt: skip
     """Yield what each row says as soon as it is certain; rows are numbered as the requests.
 
     Raises ConversationError when a prompt leaves no room in the context, before anything is computed.
@@ -28,6 +29,7 @@ def stream(
         cache_tokens=sum(-(-count // BLOCK_SIZE) * BLOCK_SIZE for count in most),
         max_running=len(requests),
         step_tokens=chunk_size,
+        num_draft_tokens=num_draft_tokens,
     )
     engine = Engine(model, tokenizer, settings)
     for request in requests:

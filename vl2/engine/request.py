@@ -33,11 +33,19 @@ class Request:
 
 def room_for_answer(request: Request, context_size: int) -> int:
     """Return how many tokens the answer may have. Raises ConversationError when the prompt fills the context."""
-    room = context_size - request.num_prompt_tokens
+    room = room_behind(request.num_prompt_tokens, request.num_image_tokens, context_size)
+    return min(room, request.settings.max_new_tokens)
+
+
+def room_behind(num_prompt_tokens: int, num_image_tokens: int, context_size: int) -> int:
+    """Return how many tokens fit behind a prompt. Raises ConversationError when it fills the context."""
+    room = context_size - num_prompt_tokens
     if room < 1:
         raise ConversationError(
             "prompt", "leaves no room for an answer in the context of the model",
-            got=f"{request.num_prompt_tokens} tokens, {request.num_image_tokens} of them visual",
-            expected=f"fewer than {context_size}", do="Use fewer or smaller images (--max-tiles), or a shorter text.",
+            got=f"{num_prompt_tokens} tokens, {num_image_tokens} of them visual",
+            expected=f"fewer than {context_size}",
+            do="Use fewer or smaller images (max_tiles, image_tokens), a shorter text, or a longer context "
+            "(max_context with rope_scaling).",
         )  # fmt: skip
-    return min(room, request.settings.max_new_tokens)
+    return room

@@ -13,14 +13,14 @@ from vl2.model import VL2
 
 
 class Runner:
-    """Compute chunks and leave their entries in the cache; prompts and single tokens run apart, to pad less."""
+    """Compute chunks and leave their entries in the cache; prompts run apart from single tokens, to pad less."""
 
     def __init__(self, model: VL2, cache: PagedCache) -> None:
         self.model, self.cache = model, cache
 
     @torch.inference_mode()
     def run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
-        """Return the logits [V] behind each chunk that is its sequence's last, by sequence number.
+        """Return the logits [1 + drafts, V] behind each chunk that is its sequence's last, by sequence number.
 
         `embeds` holds the embeddings [T, D] of chunks that are more than plain tokens, by sequence number.
         """
@@ -33,27 +33,30 @@ class Runner:
 
     def _run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
         device = self.cache.slots.device
-        length = max(chunk.stop - chunk.start for chunk in chunks)
-        starts = torch.tensor([chunk.start for chunk in chunks], device=device)
-        positions = starts[:, None] + torch.arange(length, device=device)  # [n, T]
+        length = max(chunk.num_tokens for chunk in chunks)
+        starts = torch.tensor([chunk.start for chunk in chunks], device=device)  # [n]
+        counts = torch.tensor([chunk.num_tokens for chunk in chunks], device=device)  # [n]
+        places = torch.arange(length, device=device)  # [T]
+        positions = starts[:, None] + places  # [n, T]
+        documents = (places < counts[:, None]).long()  # [n, T] padding belongs to none
         view = self.cache.view([c.sequence.blocks for c in chunks], max(c.start for c in chunks) + length)
         rows = self._embed(chunks, embeds, length)  # [n, T, D]
-        states = self.model.language(
-            rows, positions, torch.ones_like(positions), view, self.model.backends
-        ).states  # [n, T, D]
+        states = self.model.language(rows, positions, documents, view, self.model.backends).states  # [n, T, D]
         last = [(row, chunk) for row, chunk in enumerate(chunks) if chunk.is_last]
         if not last:
             return {}
-        ends = torch.tensor([chunk.stop - chunk.start - 1 for _, chunk in last], device=device)
-        numbers = torch.tensor([row for row, _ in last], device=device)
+        numbers = [row for row, chunk in last for _ in range(1 + len(chunk.drafts))]
+        ends = [place for _, chunk in last for place in range(chunk.stop - chunk.start - 1, chunk.num_tokens)]
         found = self.model.logits(states[numbers, ends])  # [m, V]
-        return {chunk.sequence.number: line for (_, chunk), line in zip(last, found, strict=True)}
+        parts = found.split([1 + len(chunk.drafts) for _, chunk in last])
+        return {chunk.sequence.number: lines for (_, chunk), lines in zip(last, parts, strict=True)}
 
     def _embed(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor], length: int) -> Tensor:
         device = self.cache.slots.device
         ids = torch.zeros(len(chunks), length, dtype=torch.long)
         for row, chunk in enumerate(chunks):
-            ids[row, : chunk.stop - chunk.start] = torch.tensor(chunk.sequence.tokens[chunk.start : chunk.stop])
+            tokens = [*chunk.sequence.tokens[chunk.start : chunk.stop], *chunk.drafts]
+            ids[row, : len(tokens)] = torch.tensor(tokens)
         rows = self.model.language.embedding(ids.to(device))  # [n, T, D]
         for row, chunk in enumerate(chunks):
             if chunk.sequence.number in embeds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.engine.blocks import BlockPool
@@ -12,11 +12,17 @@ from vl2.engine.sequence import Sequence
 
 @dataclass(frozen=True)
 class Chunk:
-    """The tokens `start` .. `stop - 1` of a sequence."""
+    """The tokens `start` .. `stop - 1` of a sequence, and guesses of what follows them."""
 
     sequence: Sequence
     start: int
     stop: int
+    drafts: tuple[int, ...] = ()  # only behind a single token that is the last
+
+    @property
+    def num_tokens(self) -> int:
+        """Return how many tokens are computed, guesses included."""
+        return self.stop - self.start + len(self.drafts)
 
     @property
     def is_last(self) -> bool:
@@ -56,6 +62,8 @@ class Scheduler:
         """Choose the next step: at most one chunk a sequence; empty when there is nothing to do."""
         chunks: list[Chunk] = []
         budget = self.step_tokens
+        for sequence in self.running:
+            self._take_back(sequence)
         for sequence in sorted(self.running, key=lambda one: (one.num_left > 1, one.number)):
             if sequence not in self.running:
                 continue  # it gave its blocks to an earlier one
@@ -73,14 +81,13 @@ class Scheduler:
             count = min(sequence.num_left, budget)
             chunks.append(Chunk(sequence, sequence.num_computed, sequence.num_computed + count))
             budget -= count
-        return chunks
+        return self._add_drafts(chunks, budget)
 
-    def computed(self, chunk: Chunk) -> None:
-        """Note that a chunk is in the cache; its full blocks may be shared from now on."""
-        sequence = chunk.sequence
-        sequence.num_computed = chunk.stop
+    def computed(self, sequence: Sequence, stop: int) -> None:
+        """Note that the cache holds the tokens before `stop`; full blocks of them may be shared from now on."""
+        start, sequence.num_computed = sequence.num_computed, stop
         sequence.extend_keys(self.block_size)
-        for place in range(chunk.start // self.block_size, chunk.stop // self.block_size):
+        for place in range(start // self.block_size, stop // self.block_size):
             self.pool.name(sequence.blocks[place], sequence.keys[place])
 
     def remove(self, sequence: Sequence) -> None:
@@ -109,6 +116,23 @@ class Scheduler:
         self.waiting.popleft()
         self.running.append(sequence)
         return True
+
+    def _add_drafts(self, chunks: list[Chunk], budget: int) -> list[Chunk]:
+        """Give drafts what the step has left, in tokens and blocks: a guess takes nothing from what is sure."""
+        planned: list[Chunk] = []
+        for chunk in chunks:
+            drafts = chunk.sequence.drafts[: max(budget, 0)] if chunk.is_last and chunk.stop - chunk.start == 1 else ()
+            if drafts:
+                self._grow(chunk.sequence, chunk.stop + len(drafts))
+                drafts = drafts[: len(chunk.sequence.blocks) * self.block_size - chunk.stop]
+            planned.append(replace(chunk, drafts=drafts))
+            budget -= len(drafts)
+        return planned
+
+    def _take_back(self, sequence: Sequence) -> None:
+        """Take the blocks of drafts that were wrong: whoever is sure of a token comes first."""
+        while len(sequence.blocks) > self._num_blocks(len(sequence.tokens)):
+            self.pool.release(sequence.blocks.pop())
 
     def _make_room(self, sequence: Sequence, num_tokens: int) -> bool:
         """Give a running sequence blocks for `num_tokens`; tell whether it is still running."""

@@ -6,6 +6,7 @@ import hashlib
 from array import array
 from dataclasses import dataclass, field
 
+from vl2.core.tiles import TileGrid
 from vl2.engine.blocks import BlockKey
 
 KEY_BYTES = 16  # 128 bits: two contents never meet by chance
@@ -31,6 +32,7 @@ class Sequence:
     num_computed: int = 0
     blocks: list[int] = field(default_factory=list)
     keys: list[BlockKey] = field(default_factory=list)  # of the full blocks
+    drafts: tuple[int, ...] = ()  # a guess of what follows the tokens
 
     @property
     def num_left(self) -> int:
@@ -50,8 +52,9 @@ class Sequence:
             self.keys.append(digest.digest())
 
 
-def image_key(tiles: bytes, rows: int, cols: int) -> bytes:
-    """Return what names one image as it was tiled: its normalised tiles and their grid."""
-    digest = hashlib.blake2b(array("q", (rows, cols)).tobytes(), digest_size=KEY_BYTES)
+def image_key(tiles: bytes, grid: TileGrid) -> bytes:
+    """Return what names one image as it was tiled: its normalised tiles, their grid, and how much of it is kept."""
+    digest = hashlib.blake2b(array("q", (grid.rows, grid.cols)).tobytes(), digest_size=KEY_BYTES)
+    digest.update(array("d", (grid.kept_share,)).tobytes())
     digest.update(tiles)
     return digest.digest()

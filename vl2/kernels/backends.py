@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -26,7 +27,16 @@ class Backends:
     @classmethod
     def best(cls, device: torch.device | str = "cpu") -> Backends:
         """Choose the fastest correct kernels for a device."""
-        if torch.device(device).type == "cpu":
+        kind = torch.device(device).type
+        if kind == "cpu":
             # On a CPU the fused attention is slower than two matrix products, in bfloat16 and backward above all.
             return cls(experts=grouped.routed_experts)
+        if kind == "cuda" and find_spec("triton"):
+            from vl2.kernels import triton_experts, triton_latent
+
+            return cls(
+                attention=sdpa.attention,
+                latent_attention=triton_latent.latent_attention,
+                experts=triton_experts.routed_experts,
+            )
         return cls(attention=sdpa.attention, experts=grouped.routed_experts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -14,12 +16,23 @@ SHARE_STEP = 64
 
 def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
     """Equal to `reference.routed_experts`; costs K experts a token instead of E."""
-    num_experts, top_k = gate.shape[0], topk_ids.shape[1]
+
+    def run(expert: int, share: Tensor) -> Tensor:
+        return swiglu(share, gate[expert], up[expert], down[expert])
+
+    return sum_experts(x, topk_ids, topk_weights, gate.shape[0], run)
+
+
+def sum_experts(
+    x: Tensor, topk_ids: Tensor, topk_weights: Tensor, num_experts: int, run: Callable[[int, Tensor], Tensor]
+) -> Tensor:
+    """Sum by weight what `run(expert, its tokens)` returns, in float32, cast back to x's dtype. Returns [N, D]."""
+    top_k = topk_ids.shape[1]
     order = topk_ids.flatten().argsort(stable=True)  # [N*K]
     counts = topk_ids.flatten().bincount(minlength=num_experts).tolist()
     pieces = x.index_select(0, order // top_k).split(counts)
     outputs = [
-        _fill_up_and_run(piece, gate[expert], up[expert], down[expert])
+        _fill_up_and_run(run, expert, piece)
         for expert, piece in enumerate(pieces)
         if len(piece)  # most experts are idle in a decode step; an empty product still costs a call
     ]
@@ -28,11 +41,11 @@ def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tens
     return total.index_add(0, order // top_k, weighted).to(x.dtype)  # [N, D]
 
 
-def _fill_up_and_run(piece: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
+def _fill_up_and_run(run: Callable[[int, Tensor], Tensor], expert: int, piece: Tensor) -> Tensor:
     """Run one expert on its tokens, filled up with zeros to a size that occurs often."""
     num_tokens = len(piece)
     missing = -num_tokens % SHARE_STEP if num_tokens > SHARE_STEP else 0
     if not missing:
-        return swiglu(piece, gate, up, down)
+        return run(expert, piece)
     filled = torch.cat((piece, piece.new_zeros(missing, piece.shape[1])))
-    return swiglu(filled, gate, up, down)[:num_tokens]
+    return run(expert, filled)[:num_tokens]

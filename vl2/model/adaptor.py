@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from vl2.core.tiles import TileGrid
 from vl2.model.config import AdaptorConfig
+from vl2.model.prune import keep_distinct
 
 
 class Adaptor(nn.Module):
@@ -47,7 +48,7 @@ def layout(embeds: Tensor, grids: Sequence[TileGrid], tile_newline: Tensor, view
     """Lay the embeddings of all tiles out as visual tokens: thumbnail, view_separator, stitched local tiles.
 
     embeds [N, Q*Q, D] holds each image's thumbnail, then its local tiles row by row (none for a 1x1 grid, whose
-    thumbnail serves twice). Returns [sum of num_visual_tokens, D].
+    thumbnail serves twice). Where a grid says so the local tokens are pruned. Returns [sum of num_visual_tokens, D].
     """
     side = int(embeds.shape[1] ** 0.5)
     pieces: list[Tensor] = []
@@ -59,7 +60,7 @@ def layout(embeds: Tensor, grids: Sequence[TileGrid], tile_newline: Tensor, view
         pieces += [
             _with_newlines(thumbnail, tile_newline),
             view_separator[None],
-            _with_newlines(stitched, tile_newline),
+            _with_newlines(stitched, tile_newline) if grid.kept_share == 1 else _pruned(stitched, grid, tile_newline),
         ]
     return torch.cat(pieces)
 
@@ -68,3 +69,14 @@ def _with_newlines(grid: Tensor, tile_newline: Tensor) -> Tensor:
     """End each row [X, D] of a grid [Y, X, D] with tile_newline [D]; returns [Y*(X+1), D]."""
     newlines = tile_newline.expand(grid.shape[0], 1, -1)  # [Y, 1, D]
     return torch.cat((grid, newlines), dim=1).flatten(0, 1)
+
+
+def _pruned(stitched: Tensor, grid: TileGrid, tile_newline: Tensor) -> Tensor:
+    """Lay out the kept ones of the local tokens [Y, X, D] in order of reading, each row ended by tile_newline [D]."""
+    height, width = stitched.shape[:2]
+    tokens = stitched.flatten(0, 1)  # [Y*X, D]
+    kept = keep_distinct(tokens, grid.num_kept(height // grid.rows))  # [M]
+    rows, ends = kept // width, torch.arange(height, device=kept.device)
+    # a stable sort by row: the tile_newline of a row stands behind its tokens
+    order = torch.cat((rows, ends)).argsort(stable=True)
+    return torch.cat((tokens[kept], tile_newline.expand(height, -1)))[order]

@@ -126,6 +126,18 @@ class LanguageConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QuantizationConfig:
+    """How the weights are stored that are quantised: bits, and columns that share a scale (vl2.kernels.quantized)."""
+
+    quant_method: Literal["vl2"] = "vl2"
+    bits: Literal[8, 4] = 8  # attention, MLPs and experts of the language model; never latent_up, latent_down in 8
+    group: Literal[32, 64, 128] = 64
+    vision_bits: Literal[8, 4] = 8  # vision tower and adaptor
+    embedding_bits: Literal[8, 4] = 8
+    head_bits: Literal[8, 4] = 8
+
+
+@dataclass(frozen=True, kw_only=True)
 class VL2Config:
     """The whole model."""
 
@@ -135,6 +147,7 @@ class VL2Config:
     tile_tag: Literal["2D"] = "2D"
     global_view_pos: Literal["head"] = "head"
     candidate_resolutions: tuple[tuple[int, int], ...] = ((384, 384),)
+    quantization_config: QuantizationConfig | None = None  # of stored weights, never of one that trains
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, thing: str = "config.json") -> VL2Config:

@@ -64,8 +64,11 @@ class VL2(nn.Module):
 
     def encode_tiles(self, tiles: Tensor, grids: Sequence[TileGrid]) -> Tensor:
         """Return visual tokens [sum of num_visual_tokens, D] for tiles [N, 3, S, S]."""
-        embeds = self.adaptor(self.vision(tiles, self.backends))
-        return layout(embeds, grids, self.tile_newline, self.view_separator)
+        return layout(self.embed_tiles(tiles), grids, self.tile_newline, self.view_separator)
+
+    def embed_tiles(self, tiles: Tensor) -> Tensor:
+        """Return the embeddings [N, Q*Q, D] of tiles [N, 3, S, S], not laid out yet."""
+        return self.adaptor(self.vision(tiles, self.backends))
 
     def logits(self, states: Tensor) -> Tensor:
         """Return float32 logits [.., V] for hidden states [.., D]."""

@@ -1,5 +1,6 @@
 """Images and chat to tokens and back: the only place where pixels and token ids meet."""
 
+from vl2.processor.budget import ImageBudget
 from vl2.processor.drawing import draw_boxes
 from vl2.processor.grounding import Span, parse, render
 from vl2.processor.images import ImageInput, ImageLimits, image_size, open_image
@@ -11,6 +12,7 @@ from vl2.processor.tiling import Placement, TilingRule, fit
 from vl2.processor.tokenizer import Tokenizer
 
 __all__ = [
+    "ImageBudget",
     "ImageInput",
     "ImageLimits",
     "Placement",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -11,8 +12,9 @@ from torch import Tensor
 from vl2.core.batch import ModelInput
 from vl2.core.sample import Message, Sample
 from vl2.core.tiles import TileGrid
+from vl2.processor.budget import WHOLE, ImageBudget, ImageSize, grids_within
 from vl2.processor.chat import ChatRules, TokenRow, check_images, count_images, encode_chat, encode_prompt
-from vl2.processor.images import DEFAULT_LIMITS, ImageInput, ImageLimits, open_image
+from vl2.processor.images import DEFAULT_LIMITS, ImageInput, ImageLimits, image_size, open_image
 from vl2.processor.marks import IMAGE
 from vl2.processor.settings import ProcessorSettings
 from vl2.processor.stream_decoder import StreamDecoder
@@ -80,7 +82,7 @@ class Processor:
         conversation: Sample | Sequence[Message],
         images: Sequence[ImageInput] | None = None,
         *,
-        max_tiles: int | None = None,
+        budget: ImageBudget = WHOLE,
         for_training: bool = False,
         mask_prompt: bool | None = None,
         trusted: bool = True,
@@ -89,10 +91,10 @@ class Processor:
     ) -> ModelInput:
         """Return the model input of a conversation; the images of a Sample are its own unless given.
 
-        `max_tiles` leaves out larger grids. `for_training` keeps the last eos. `mask_prompt` (default: the settings)
+        `budget` bounds what the images cost. `for_training` keeps the last eos. `mask_prompt` (default: the settings)
         takes the loss on answers only.
         `trusted` and `keep_marks` say what special strings in the texts do, see ChatRules.
-        Raises ConversationError, ImageError.
+        Raises ConversationError, ImageError, and ConfigError when no grid is within the budget.
         """
         if isinstance(conversation, Sample):
             messages, images = conversation.messages, conversation.images if images is None else images
@@ -105,31 +107,52 @@ class Processor:
             allow_empty=allow_empty,
         )
         images = images or ()
-        check_images(count_images(messages, rules), len(images))  # before any image is decoded
-        grids, tiles = self._tile(images, max_tiles)
+        check_images(count_images(messages, rules), len(images))  # before any image is opened
+        measured = self.measure(messages, self._sizes(images), rules, budget=budget, for_training=for_training)
+        return replace(measured, tiles=self.cut(images, measured.grids))
+
+    def measure(
+        self,
+        messages: Sequence[Message],
+        sizes: Sequence[ImageSize],
+        rules: ChatRules,
+        *,
+        budget: ImageBudget = WHOLE,
+        for_training: bool = False,
+    ) -> ModelInput:
+        """Return the model input of a conversation without its tiles, from the sizes of its images alone."""
+        grids = self._grids(sizes, budget)
         row = encode_chat(messages, self._lengths(grids), self.tokenizer, rules, for_training=for_training)
-        return self._to_input(row, grids, tiles)
+        return self._to_input(row, grids)
+
+    def cut(self, images: Sequence[ImageInput], grids: Sequence[TileGrid]) -> Tensor:
+        """Return all tiles [N, 3, S, S] of images on their grids; one image is open at a time. Raises ImageError."""
+        tiles = [no_tiles(self.rule.tile_size)]
+        for source, grid in zip(images, grids, strict=True):
+            image = open_image(source, limits=self.limits, exif=self.exif)
+            tiles.append(to_tiles(image, self.rule, grid, self.settings.normalization()))
+        return torch.cat(tiles)
 
     def from_prompt(
-        self, prompt: str, images: Sequence[ImageInput] = (), *, max_tiles: int | None = None
+        self, prompt: str, images: Sequence[ImageInput] = (), *, budget: ImageBudget = WHOLE
     ) -> ModelInput:
         """Return the model input of a text in the chat format, with `<image>` at its images; bos is added.
 
-        Special strings in the prompt act. Raises ConversationError, ImageError.
+        Special strings in the prompt act. Raises ConversationError, ImageError, ConfigError.
         """
         check_images(prompt.count(IMAGE), len(images))
-        grids, tiles = self._tile(images, max_tiles)
-        return self._to_input(encode_prompt(prompt, self._lengths(grids), self.tokenizer), grids, tiles)
+        grids = self._grids(self._sizes(images), budget)
+        measured = self._to_input(encode_prompt(prompt, self._lengths(grids), self.tokenizer), grids)
+        return replace(measured, tiles=self.cut(images, grids))
 
     def with_max_tiles(self, max_tiles: int) -> Processor:
         """Return a processor of all grids of at most `max_tiles` tiles; 18 for InfoVQA (paper, section 5.1)."""
         settings = self.settings.with_max_tiles(max_tiles)
         return Processor(self.tokenizer, settings.rule(), settings, limits=self.limits, exif=self.exif)
 
-    def num_visual_tokens(self, width: int, height: int, *, num_images: int = 1, max_tiles: int | None = None) -> int:
+    def num_visual_tokens(self, width: int, height: int, *, num_images: int = 1) -> int:
         """Return the visual tokens of a width x height image in a conversation of `num_images` images."""
-        grid = self.rule.grid_for(width, height, num_images, max_tiles=max_tiles)
-        return grid.num_visual_tokens(self.settings.side)
+        return self.rule.grid_for(width, height, num_images).num_visual_tokens(self.settings.side)
 
     def decode(self, ids: Iterable[int] | Tensor, *, skip_special: bool = False) -> str:
         """Return the text of ids."""
@@ -139,24 +162,20 @@ class Processor:
         """Return a decoder for one answer that takes ids one by one."""
         return StreamDecoder(self.tokenizer, skip_special=skip_special)
 
-    def _tile(self, images: Sequence[ImageInput], max_tiles: int | None) -> tuple[tuple[TileGrid, ...], Tensor]:
-        """Return the grid of each image and all tiles [N, 3, S, S]."""
-        grids: list[TileGrid] = []
-        tiles = [no_tiles(self.rule.tile_size)]
-        for source in images:
-            image = open_image(source, limits=self.limits, exif=self.exif)
-            grids.append(self.rule.grid_for(image.width, image.height, len(images), max_tiles=max_tiles))
-            tiles.append(to_tiles(image, self.rule, grids[-1], self.settings.normalization()))
-        return tuple(grids), torch.cat(tiles)
+    def _sizes(self, images: Sequence[ImageInput]) -> list[ImageSize]:
+        return [image_size(image, limits=self.limits, exif=self.exif) for image in images]
+
+    def _grids(self, sizes: Sequence[ImageSize], budget: ImageBudget) -> tuple[TileGrid, ...]:
+        return grids_within(self.rule, sizes, self.settings.side, budget)
 
     def _lengths(self, grids: Sequence[TileGrid]) -> list[int]:
         return [grid.num_visual_tokens(self.settings.side) for grid in grids]
 
-    def _to_input(self, row: TokenRow, grids: tuple[TileGrid, ...], tiles: Tensor) -> ModelInput:
+    def _to_input(self, row: TokenRow, grids: tuple[TileGrid, ...]) -> ModelInput:
         return ModelInput(
             input_ids=torch.tensor(row.input_ids),
             labels=torch.tensor(row.labels),
             image_mask=torch.tensor(row.image_mask),
-            tiles=tiles,
+            tiles=no_tiles(self.rule.tile_size),
             grids=grids,
         )

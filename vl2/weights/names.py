@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from functools import cache
 
 from torch import Tensor
@@ -70,19 +71,22 @@ RULES: tuple[tuple[str, str], ...] = (
     *((f"language.layers.{{i}}.{ours}", f"language.model.layers.{{i}}.{theirs}") for ours, theirs in _LAYER),
 )
 
+PARTS = (".codes", ".scales")  # a quantised weight is two tensors, named so behind the names of both sides
+
 _STACKED = re.compile(r"language\.layers\.\d+\.mlp\.routed_experts\.(gate|up|down)")
 _BLANKS = {"{i}": r"(?P<i>0|[1-9]\d*)", "{e}": r"(?P<e>0|[1-9]\d*)", "*": r"(?P<kind>weight|bias)"}
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tensor lives in the model: a parameter, or one expert's slice of a stacked parameter."""
+    """Where a tensor lives in the model: a parameter, or one expert's slice of a stacked one; or a part of these."""
 
     parameter: str
     expert: int | None = None
+    part: str = ""  # one of PARTS when the weight is quantised
 
     def __str__(self) -> str:
-        return self.parameter if self.expert is None else f"{self.parameter}[{self.expert}]"
+        return f"{self.parameter}{self.part}" if self.expert is None else f"{self.parameter}[{self.expert}]{self.part}"
 
 
 def is_stacked(parameter: str) -> bool:
@@ -90,23 +94,33 @@ def is_stacked(parameter: str) -> bool:
     return _STACKED.fullmatch(parameter) is not None
 
 
-def places_of(name: str, parameter: Tensor) -> list[Place]:
-    """Return the places of a parameter: one, or one for each expert of a stacked one."""
-    return [Place(name, expert) for expert in range(len(parameter))] if is_stacked(name) else [Place(name)]
+def places_of(name: str, tensor: Tensor) -> list[Place]:
+    """Return the places of a parameter or of a part of it: one, or one for each expert of a stacked one."""
+    parameter, part = split_part(name)
+    experts: Iterable[int | None] = range(len(tensor)) if is_stacked(parameter) else (None,)
+    return [Place(parameter, expert, part) for expert in experts]
 
 
 def official_key(place: Place) -> str | None:
     """Return the official key of a place, None when the table has none."""
-    return _translate(str(place), source=0)
+    key = _translate(str(replace(place, part="")), source=0)
+    return key and key + place.part
 
 
 def place_of(key: str) -> Place | None:
     """Return the place of an official key, None when the table has none."""
-    ours = _translate(key, source=1)
+    whole, part = split_part(key)
+    ours = _translate(whole, source=1)
     if ours is None:
         return None
     parameter, _, expert = ours.partition("[")
-    return Place(parameter, int(expert.rstrip("]")) if expert else None)
+    return Place(parameter, int(expert.rstrip("]")) if expert else None, part)
+
+
+def split_part(name: str) -> tuple[str, str]:
+    """Return the name of a weight, ours or official, and which part of it is meant; "" is the whole."""
+    part = next((part for part in PARTS if name.endswith(part)), "")
+    return name.removesuffix(part), part
 
 
 def _translate(name: str, *, source: int) -> str | None:

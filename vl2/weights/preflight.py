@@ -2,7 +2,7 @@
 
 The sums, in bytes, with i bytes a number (letters as in the legend, P patches of a tile, C vision width, L layers, Q
 tokens of a prefill step):
-  weights      parameters * i
+  weights      parameters * i, and codes and scales of those that are quantised
   cache        B * T * L * entry * i, an entry being R + Dr (latent attention) or 2 * D (MHA)
   activations  the larger of a tile's and a step's peak: three copies of the attention scores, or the experts
                vision   N * (3 * H * P^2 * i + 6 * P * C * i)
@@ -13,17 +13,23 @@ tokens of a prefill step):
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from vl2.core.errors import MemoryPreflightError
 from vl2.model import VL2, VL2Config
-from vl2.model.config import LanguageConfig, VisionConfig
+from vl2.model.config import LanguageConfig, QuantizationConfig, VisionConfig
+from vl2.weights.empty import empty_model, model_tensors
+from vl2.weights.names import PARTS
 
 RUNTIME_BYTES = 400_000_000
-SMALLER_FORMATS = {"bfloat16": 2.0, "int8": 1.05, "int4": 0.56}  # bytes a parameter, scales included
+SMALLER_FORMATS = {
+    "bfloat16": None,
+    "int8": QuantizationConfig(bits=8),
+    "int4": QuantizationConfig(bits=4, head_bits=4),
+}
 CGROUP_FILES = {  # limit and use, by controller: version 2 has one nameless hierarchy
     "": ("memory.max", "memory.current"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
@@ -35,6 +41,7 @@ CGROUP, CGROUP_OF_PROCESS, MEMINFO = Path("/sys/fs/cgroup"), Path("/proc/self/cg
 class MemoryPlan:
     """Bytes that a model will need."""
 
+    config: VL2Config
     num_parameters: int
     weights: int
     cache: int
@@ -65,14 +72,14 @@ def plan_memory(
     `chunk_tokens` is the size of a prefill step; None prefills a prompt at once.
     """
     language, item_size = config.language_config, dtype.itemsize
-    num_parameters = count_parameters(config)
     return MemoryPlan(
-        num_parameters=num_parameters,
-        weights=num_parameters * item_size,
+        config=config,
+        num_parameters=count_parameters(config),
+        weights=count_bytes(config, dtype),
         cache=batch * context_tokens * language.num_hidden_layers * language.cache_width * item_size,
         activations=max(
-            num_tiles * _vision_bytes(config.vision_config, item_size),
-            batch * _language_bytes(language, item_size, context_tokens, chunk_tokens or context_tokens),
+            num_tiles * vision_bytes(config.vision_config, item_size),
+            batch * language_bytes(language, item_size, context_tokens, chunk_tokens or context_tokens),
         ),
     )
 
@@ -83,16 +90,31 @@ def count_parameters(config: VL2Config) -> int:
         return sum(parameter.numel() for parameter in VL2(config).parameters())
 
 
+def count_bytes(config: VL2Config, dtype: torch.dtype) -> int:
+    """Return the bytes of a model's weights; those that the config quantises count as they are stored."""
+    return sum(
+        tensor.nbytes if name.endswith(PARTS) else tensor.numel() * dtype.itemsize
+        for name, tensor in model_tensors(empty_model(config, dtype))
+    )
+
+
+def bytes_by_format(config: VL2Config) -> dict[str, int]:
+    """Return the bytes of a model's weights in bfloat16, and as `vl2 quantize` makes them."""
+    return {
+        name: count_bytes(replace(config, quantization_config=quantization), torch.bfloat16)
+        for name, quantization in SMALLER_FORMATS.items()
+    }
+
+
 def check_memory(plan: MemoryPlan, available: int | None = None, *, device: torch.device | str = "cpu") -> None:
     """Raise MemoryPreflightError when the plan needs more than is available; None asks the machine."""
     available = available_bytes(device) if available is None else available
     if available is None or plan.total <= available:
         return
-    sizes = {name: round(plan.num_parameters * size) for name, size in SMALLER_FORMATS.items()}
     others = plan.total - plan.weights
     fitting = [
         f"{name} weights (about {_gb(size + others)})"
-        for name, size in sizes.items()
+        for name, size in bytes_by_format(plan.config).items()
         if size < plan.weights and size + others <= available
     ]
     raise MemoryPreflightError(
@@ -104,7 +126,8 @@ def check_memory(plan: MemoryPlan, available: int | None = None, *, device: torc
 def available_bytes(device: torch.device | str = "cpu") -> int | None:
     """Return what can still be allocated on a device, None when the machine does not tell."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        idle = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # torch's own, free to use
+        return torch.cuda.mem_get_info(device)[0] + idle
     rooms = [room for room in (_machine_room(), *_cgroup_rooms()) if room is not None]
     if rooms:
         return max(0, min(rooms))
@@ -114,12 +137,14 @@ def available_bytes(device: torch.device | str = "cpu") -> int | None:
         return None
 
 
-def _vision_bytes(config: VisionConfig, item_size: int) -> int:
+def vision_bytes(config: VisionConfig, item_size: int) -> int:
+    """Return the peak of encoding one tile."""
     patches = config.patches_per_side**2
     return 3 * config.heads * patches**2 * item_size + 6 * patches * config.width * item_size
 
 
-def _language_bytes(config: LanguageConfig, item_size: int, context_tokens: int, chunk_tokens: int) -> int:
+def language_bytes(config: LanguageConfig, item_size: int, context_tokens: int, chunk_tokens: int) -> int:
+    """Return the peak of one row of a prefill step."""
     scores = 3 * config.num_attention_heads * context_tokens * item_size
     experts = (config.num_experts_per_tok or 0) * config.hidden_size * (3 * item_size + 8)
     beside = 6 * config.hidden_size * item_size + context_tokens * (item_size + 1)  # states and the mask

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import errno
-import json
-import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 
 from vl2.core.errors import WeightsError
 from vl2.model import VL2, VL2Config
 from vl2.weights.load import key_of
 from vl2.weights.names import places_of
-from vl2.weights.stored import DTYPES, INDEX_FILE, SINGLE_FILE
+from vl2.weights.quantized_model import quantized_weights
+from vl2.weights.stored import DTYPES
+from vl2.weights.write import CONFIG_FILE, ShardWriter, copy_companions, new_directory, write_json
 
 MAX_SHARD_BYTES = 5 * 10**9
 # What the official classes look for; none of it is a choice of ours.
@@ -32,7 +26,7 @@ MODEL_TYPES: dict[str, dict[str, Any]] = {
     "language_config": {"model_type": "deepseek_v2", "architectures": ["DeepseekV2ForCausalLM"]},
 }
 # Fields whose default here is not the official class default, so that they are always written.
-ALWAYS_WRITTEN = frozenset({"tile_tag", "global_view_pos", "candidate_resolutions", "rope_scaling"})
+ALWAYS_WRITTEN = frozenset("tile_tag global_view_pos candidate_resolutions rope_scaling quantization_config".split())
 
 
 def save_model(
@@ -52,12 +46,17 @@ def save_model(
     dtype = dtype or next(model.parameters()).dtype
     if dtype not in DTYPES.values():
         raise WeightsError(str(directory), "not a type of checkpoints", got=dtype, expected=", ".join(DTYPES))
-    with _new_directory(directory) as draft:
-        _write_json(draft / "config.json", config_to_dict(model.config, dtype))
-        _write_tensors(model, draft, dtype, max_shard_bytes)
-        for path in sorted(Path(companions).glob("*.json")) if companions else ():
-            if path.name not in ("config.json", INDEX_FILE):
-                shutil.copyfile(path, draft / path.name)
+    if quantized_weights(model):
+        raise WeightsError(str(directory), "the model is quantised", do="Copy the folder that it was loaded from.")
+    with new_directory(directory) as draft:
+        write_json(draft / CONFIG_FILE, config_to_dict(model.config, dtype))
+        writer = ShardWriter(draft, max_shard_bytes)
+        for key, tensor in _official_tensors(model):
+            # a view of the model where the type is kept; otherwise a copy of one shard at a time
+            writer.add(key, tensor.to("cpu", dtype).contiguous())
+        writer.close()
+        if companions:
+            copy_companions(Path(companions), draft)
     return directory
 
 
@@ -85,83 +84,8 @@ def _differing(config: Any) -> dict[str, Any]:
     return values
 
 
-def _write_tensors(model: VL2, draft: Path, dtype: torch.dtype, max_shard_bytes: int) -> None:
-    shards = list(_shards(_official_tensors(model), dtype, max_shard_bytes))
-    if len(shards) == 1:
-        _write_shard(draft / SINGLE_FILE, shards[0], dtype)
-        return
-    weight_map: dict[str, str] = {}
-    for number, tensors in enumerate(shards, start=1):
-        name = f"model-{number:05d}-of-{len(shards):06d}.safetensors"
-        _write_shard(draft / name, tensors, dtype)
-        weight_map |= dict.fromkeys(tensors, name)
-    size = sum(tensor.numel() for tensors in shards for tensor in tensors.values()) * dtype.itemsize
-    _write_json(draft / INDEX_FILE, {"metadata": {"total_size": size}, "weight_map": weight_map})
-
-
 def _official_tensors(model: VL2) -> Iterator[tuple[str, Tensor]]:
     """Yield official keys and views of the parameters."""
     for name, parameter in model.named_parameters():
         for place in places_of(name, parameter):
             yield key_of(place), parameter.detach() if place.expert is None else parameter.detach()[place.expert]
-
-
-def _shards(
-    tensors: Iterator[tuple[str, Tensor]], dtype: torch.dtype, max_shard_bytes: int
-) -> Iterator[dict[str, Tensor]]:
-    """Yield tensors in groups of at most `max_shard_bytes`; a larger tensor makes a group of its own."""
-    group: dict[str, Tensor] = {}
-    size = 0
-    for key, tensor in tensors:
-        num_bytes = tensor.numel() * dtype.itemsize
-        if group and size + num_bytes > max_shard_bytes:
-            yield group
-            group, size = {}, 0
-        group[key] = tensor
-        size += num_bytes
-    yield group
-
-
-def _write_shard(path: Path, tensors: Mapping[str, Tensor], dtype: torch.dtype) -> None:
-    # views of the model where the type is kept; otherwise a copy of one shard at a time
-    save_file({key: t.to("cpu", dtype).contiguous() for key, t in tensors.items()}, path, metadata={"format": "pt"})
-    path.chmod(0o644)  # safetensors makes it private
-
-
-def _write_json(path: Path, values: Mapping[str, Any]) -> None:
-    path.write_text(json.dumps(values, indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
-
-
-@contextmanager
-def _new_directory(directory: Path) -> Iterator[Path]:
-    """Give a draft directory that takes its final name when all went well, and vanishes when not."""
-    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
-        raise WeightsError(str(directory), "holds something already", do="Choose a new directory.")
-    draft = None
-    try:
-        directory.parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", suffix=".part", dir=directory.parent))
-        draft.chmod(0o755)  # mkdtemp makes it private
-        yield draft
-        for path in (*draft.iterdir(), draft):
-            _sync(path)
-        draft.rename(directory)  # replaces an empty directory
-        _sync(directory.parent)
-    except (OSError, SafetensorError) as error:
-        full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-        raise WeightsError(
-            str(directory), f"cannot be written: {str(error).splitlines()[0][:120]}",
-            do="Free some disk space." if full or "No space" in str(error) else "Check the path and its rights.",
-        ) from None
-    finally:
-        if draft is not None and draft.exists():
-            shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

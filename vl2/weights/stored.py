@@ -17,6 +17,7 @@ from vl2.core.settings import load_json
 
 SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+STORED_TYPES = {**DTYPES, "I8": torch.int8, "U8": torch.uint8}  # codes of quantised weights
 
 
 @dataclass(frozen=True)
@@ -101,9 +102,10 @@ def _open(path: Path, stack: ExitStack) -> Any:
 def _header(file: Any, key: str) -> Header:
     stored = file.get_slice(key)
     name = stored.get_dtype()
-    if name not in DTYPES:
-        raise WeightsError(key, "stored in a type that this model has not", got=name, expected=", ".join(DTYPES))
-    return Header(tuple(stored.get_shape()), DTYPES[name])
+    if name not in STORED_TYPES:
+        expected = ", ".join(STORED_TYPES)
+        raise WeightsError(key, "stored in a type that this model has not", got=name, expected=expected)
+    return Header(tuple(stored.get_shape()), STORED_TYPES[name])
 
 
 def _broken(thing: str, error: Exception) -> WeightsError:

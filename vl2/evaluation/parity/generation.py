@@ -114,7 +114,7 @@ def _next_logits(runner: Runner, sequences: list[Sequence], prompts: list[Reques
         logits |= runner.run(chunks, embeds)
         for chunk in chunks:
             chunk.sequence.num_computed = chunk.stop
-    return torch.stack([logits[sequence.number] for sequence in sequences])
+    return torch.cat([logits[sequence.number] for sequence in sequences])
 
 
 def generate_to_the_end(model: VL2, prompts: list[Request], processor: Processor, room: int) -> list[list[int]]:

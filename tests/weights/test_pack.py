@@ -1,0 +1,144 @@
+"""A packed model computes what the plain one does, on every recorded routing and attention, alone and in the engine."""
+
+from __future__ import annotations
+
+import gc
+from pathlib import Path
+
+import pytest
+import torch
+
+from vl2.core.batch import Batch
+from vl2.core.errors import VL2Error
+from vl2.engine.cache import PagedCache
+from vl2.kernels.native.layers import RowsOf
+from vl2.kernels.native.library import library
+from vl2.model import VL2
+from vl2.weights import load_model
+from vl2.weights.pack import PackedLanguage, pack_model
+
+pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
+
+RECORDED = Path(__file__).parents[1] / "fixtures" / "parity"
+NAMES = ("a_tiny_mha", "b_small_mla", "c_base_noaux", "d_qlora_yarn_group")
+TOLERANCE = 1e-4  # float32; logits have a deviation of about 5
+LENGTHS = (37, 30)
+
+
+def batch() -> Batch:
+    ids = torch.arange(2 * LENGTHS[0]).view(2, -1) * 7 + 11
+    documents = (torch.arange(LENGTHS[0]) < torch.tensor(LENGTHS)[:, None]).long()
+    positions = torch.arange(LENGTHS[0]).expand_as(ids)
+    return Batch(ids, positions, documents, torch.zeros_like(ids, dtype=torch.bool), None)
+
+
+def part(whole: Batch, start: int, stop: int) -> Batch:
+    chosen = slice(start, stop)
+    return Batch(
+        whole.input_ids[:, chosen], whole.positions[:, chosen], torch.ones_like(whole.documents[:, chosen]),
+        whole.image_mask[:, chosen], None,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_logits_and_patch_features_are_the_same(name: str) -> None:
+    model, whole = load_model(RECORDED / name / "checkpoint", dtype=torch.float32), batch()
+    size = model.config.vision_config.image_size
+    tiles = torch.randn(2, 3, size, size, generator=torch.Generator().manual_seed(0))
+    real = whole.documents.bool()
+    logits, features = model(whole).logits, model.vision(tiles, model.backends)
+    pack_model(model)
+    assert isinstance(model.language, PackedLanguage)
+    torch.testing.assert_close(model(whole).logits[real], logits[real], atol=TOLERANCE, rtol=0)
+    torch.testing.assert_close(model.vision(tiles, model.backends), features, atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_cached_and_chunked_is_whole(name: str) -> None:
+    model, whole = pack_model(load_model(RECORDED / name / "checkpoint", dtype=torch.float32)), batch()
+    cache = PagedCache.empty(model.config.language_config, num_blocks=6, dtype=torch.float32, device="cpu")
+    tables, steps = [[1, 3, 5], [6, 4, 2]], [(0, 20), (20, 33), (33, 34), (34, 37)]  # both forms of MLA
+    found = torch.cat([model(part(whole, *step), cache.view(tables, step[1])).logits for step in steps], dim=1)
+    expected, real = model(whole).logits, whole.documents.bool()
+    torch.testing.assert_close(found[real], expected[real], atol=TOLERANCE, rtol=0)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@torch.inference_mode()
+def test_a_row_is_the_same_bit_for_bit_whatever_else_is_computed(name: str) -> None:
+    model, whole = pack_model(load_model(RECORDED / name / "checkpoint", dtype=torch.float32)), batch()
+    config = model.config.language_config
+
+    def decode(rows: list[int]) -> torch.Tensor:
+        cache = PagedCache.empty(config, num_blocks=6, dtype=torch.float32, device="cpu")
+        tables = [[[1, 3, 5], [6, 4, 2]][row] for row in rows]
+        out = []
+        for start, stop in ((0, 20), (20, 21), (21, 30)):
+            step = part(whole, start, stop)
+            chosen = Batch(*(value[rows] for value in list(vars(step).values())[:4]), None)
+            out.append(model(chosen, cache.view(tables, stop)).logits)
+        return torch.cat(out, dim=1)
+
+    together = decode([0, 1])
+    for row in (0, 1):
+        assert torch.equal(decode([row])[0], together[row])
+
+
+@torch.inference_mode()
+def test_bfloat16_is_as_near_to_float32_as_torch_is() -> None:
+    directory, whole = RECORDED / "a_tiny_mha" / "checkpoint", batch()
+    real = whole.documents.bool()
+    exact = load_model(directory, dtype=torch.float32)(whole).logits[real]
+    half = load_model(directory, dtype=torch.bfloat16)
+    plain = (half(whole).logits[real] - exact).pow(2).mean().sqrt()
+    packed = (pack_model(half)(whole).logits[real] - exact).pow(2).mean().sqrt()
+    assert float(packed) <= 1.1 * float(plain)
+
+
+def test_the_plain_weights_are_gone() -> None:
+    model = load_model(RECORDED / "b_small_mla" / "checkpoint", dtype=torch.float32)
+    pack_model(model)
+    gc.collect()
+    left = sum(value.nbytes for value in model.parameters())
+    small = model.language.embedding.weight.nbytes + sum(v.nbytes for v in model.adaptor.parameters())
+    small += sum(v.nbytes for v in model.vision.parameters())
+    assert left <= small + 4 * (model.tile_newline.nbytes + model.view_separator.nbytes)
+
+
+@torch.inference_mode()
+def test_steps_that_would_leave_the_cache_are_refused() -> None:
+    model: VL2 = pack_model(load_model(RECORDED / "a_tiny_mha" / "checkpoint", dtype=torch.float32))
+    stack, config = model.language.stack, model.config.language_config
+    slots = torch.zeros(config.num_hidden_layers, 32, config.cache_width)
+    x, good = torch.zeros(3, config.hidden_size), torch.tensor([1], dtype=torch.int32)
+
+    def run(rows: list[RowsOf], slots: torch.Tensor = slots, x: torch.Tensor = x) -> torch.Tensor:
+        cos = torch.ones(len(x), stack.rotated)
+        return stack.run(x, (cos, cos), rows, slots, 16)
+
+    run([RowsOf(3, 0, good)])
+    for wrong in (
+        lambda: run([RowsOf(2, 0, good)]),  # fewer rows than embeddings
+        lambda: run([RowsOf(3, 14, good)]),  # beyond the table
+        lambda: run([RowsOf(3, 0, torch.tensor([2], dtype=torch.int32))]),  # beyond the cache
+        lambda: run([RowsOf(3, 0, torch.tensor([-1], dtype=torch.int32))]),
+        lambda: run([RowsOf(3, -1, good)]),
+        lambda: run([RowsOf(3, 0, good.long())]),
+        lambda: run([RowsOf(0, 0, good), RowsOf(3, 0, good)]),
+        lambda: run([RowsOf(3, 0, good)], slots=slots.half()),
+        lambda: run([RowsOf(3, 0, good)], slots=slots[:, :, :-1]),
+        lambda: run([RowsOf(3, 0, good)], slots=slots[:-1]),
+        lambda: run([RowsOf(3, 0, good)], x=x[:, :-1]),
+        lambda: stack.run(x, (torch.ones(2, stack.rotated),) * 2, [RowsOf(3, 0, good)], slots, 16),
+    ):
+        with pytest.raises(VL2Error):
+            wrong()
+
+
+def test_packed_documents_are_refused() -> None:
+    model, whole = pack_model(load_model(RECORDED / "a_tiny_mha" / "checkpoint", dtype=torch.float32)), batch()
+    whole.documents[0, 20:] = 2
+    with pytest.raises(VL2Error, match="only an unpacked model trains"):
+        model(whole)

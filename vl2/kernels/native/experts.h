@@ -1,0 +1,159 @@
+// Gated MLPs on groups of tokens: the routed experts that were chosen, the shared ones, and the dense first layer.
+#pragma once
+
+#include <memory>
+
+#include "tiles.h"
+
+namespace vl2 {
+
+struct MlpWeights {
+    Weight gate, up, down;
+};
+
+// Tokens that one gated MLP computes, and how much each result counts.
+struct Group {
+    const MlpWeights* mlp = nullptr;
+    int64_t expert = 0;
+    std::vector<int64_t> tokens;
+    std::vector<float> counts;
+    Packed input, hidden;
+    std::vector<float> activations;  // [tokens][hidden]
+};
+
+class Experts {
+  public:
+    void clear() { used_ = 0; }
+
+    Group& add(const MlpWeights& mlp, int64_t expert) {
+        if (used_ == groups_.size()) groups_.push_back(std::make_unique<Group>());
+        Group& group = *groups_[used_++];
+        group.mlp = &mlp, group.expert = expert;
+        group.tokens.clear(), group.counts.clear();
+        return group;
+    }
+
+    // total[token] += count * down(silu(gate x) * up x), expert by expert in the order they were added; x, total [T][width].
+    void run(const float* x, float* total, int64_t width) {
+        parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t g = begin; g < end; g++) pack_input(*groups_[g], x, width);
+        });
+        open();
+        parallel_for(pieces_.size(), 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t piece = begin; piece < end; piece++) activate(pieces_[piece]);
+        });
+        parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t g = begin; g < end; g++) pack_hidden(*groups_[g]);
+        });
+        close(total, width);
+    }
+
+  private:
+    struct Piece {
+        Group* group;
+        int64_t begin, end;  // tiles
+    };
+
+    static void pack_input(Group& group, const float* x, int64_t width) {
+        group.input.shape(group.mlp->gate, group.tokens.size());
+        for (int64_t block = 0; block < group.input.num_blocks(); block++)
+            group.input.fill(block, width, [&](int64_t row) { return x + group.tokens[row] * width; });
+    }
+
+    static void pack_hidden(Group& group) {
+        const int64_t hidden = group.mlp->gate.rows;
+        group.hidden.shape(group.mlp->down, group.tokens.size());
+        for (int64_t block = 0; block < group.hidden.num_blocks(); block++)
+            group.hidden.fill(block, hidden, [&](int64_t row) { return group.activations.data() + row * hidden; });
+    }
+
+    // Cut the work into pieces of some tiles of one expert.
+    void open() {
+        pieces_.clear();
+        int64_t tiles = 0;
+        for (size_t g = 0; g < used_; g++) tiles += groups_[g]->mlp->gate.num_tiles();
+        const int64_t size = range_size(tiles);
+        for (size_t g = 0; g < used_; g++) {
+            Group& group = *groups_[g];
+            group.activations.resize(group.tokens.size() * group.mlp->gate.rows);
+            const int64_t count = group.mlp->gate.num_tiles();
+            for (int64_t begin = 0; begin < count; begin += size)
+                pieces_.push_back({&group, begin, begin + size < count ? begin + size : count});
+        }
+    }
+
+    static void activate(const Piece& piece) {
+        Group& group = *piece.group;
+        const Packed& x = group.input;
+        if (x.rows > 2) return activate_pairs(piece);
+        // few rows: memory is the limit, and serves one stream best
+        const int rows = int(x.rows);
+        float gates[MOST_RANGE][2 * LANES], ups[2 * LANES];
+        for (int64_t tile = piece.begin; tile < piece.end; tile++) {
+            const Tile one{&group.mlp->gate, group.expert, tile};
+            dot(&one, 1, x, 0, gates[tile - piece.begin]);
+        }
+        for (int64_t tile = piece.begin; tile < piece.end; tile++) {
+            const Tile one{&group.mlp->up, group.expert, tile};
+            dot(&one, 1, x, 0, ups);
+            keep(group, tile, 0, rows, gates[tile - piece.begin], ups);
+        }
+    }
+
+    static void activate_pairs(const Piece& piece) {
+        Group& group = *piece.group;
+        const Packed& x = group.input;
+        float out[2 * MOST_ROWS * LANES];
+        for (int64_t tile = piece.begin; tile < piece.end; tile++) {
+            const Tile pair[2] = {{&group.mlp->gate, group.expert, tile}, {&group.mlp->up, group.expert, tile}};
+            for (int64_t block = 0; block < x.num_blocks(); block++) {
+                const int rows = x.rows_of(block);
+                dot(pair, 2, x, block, out);
+                keep(group, tile, block * block_rows(x.format), rows, out, out + rows * LANES);
+            }
+        }
+    }
+
+    static void keep(Group& group, int64_t tile, int64_t first, int rows, const float* gates, const float* ups) {
+        const int64_t hidden = group.mlp->gate.rows;
+        for (int m = 0; m < rows; m++) {
+            float* to = group.activations.data() + (first + m) * hidden + tile * LANES;
+            const F32 value = silu(load<F32>(gates + m * LANES)) * load<F32>(ups + m * LANES);
+            store_some(to, value, hidden - tile * LANES);
+        }
+    }
+
+    // A thread owns a range of outputs of all tokens, so that the experts add up in one order and never at once.
+    void close(float* total, int64_t width) {
+        const int64_t tiles = (width + LANES - 1) / LANES;
+        parallel_for(tiles, range_size(tiles), [&](int64_t begin, int64_t end, int) {
+            float out[2 * MOST_ROWS * LANES];
+            for (size_t g = 0; g < used_; g++) {
+                const Group& group = *groups_[g];
+                const Packed& x = group.hidden;
+                const int most = x.rows > 2 ? 2 : 1;
+                for (int64_t tile = begin, count; tile < end; tile += count) {
+                    count = end - tile < most ? end - tile : most;
+                    const Tile pair[2] = {{&group.mlp->down, group.expert, tile}, {&group.mlp->down, group.expert, tile + 1}};
+                    for (int64_t block = 0; block < x.num_blocks(); block++) {
+                        dot(pair, int(count), x, block, out);
+                        const int rows = x.rows_of(block);
+                        for (int t = 0; t < count; t++)
+                            for (int m = 0; m < rows; m++) {
+                                const int64_t row = block * block_rows(x.format) + m, left = width - (tile + t) * LANES;
+                                float* to = total + group.tokens[row] * width + (tile + t) * LANES;
+                                const F32 value = load<F32>(out + (t * rows + m) * LANES);
+                                store_some(to, load_some(to, left) + group.counts[row] * value, left);
+                            }
+                    }
+                }
+            }
+        });
+    }
+
+    std::vector<std::unique_ptr<Group>> groups_;
+    size_t used_ = 0;
+    std::vector<Piece> pieces_;
+};
+
+}  // namespace vl2

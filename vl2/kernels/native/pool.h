@@ -1,0 +1,115 @@
+// Worker threads that wait in a spin for the next piece of a step and asleep between steps.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace vl2 {
+
+inline void relax() {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+}
+
+class Pool {
+  public:
+    static Pool& shared() {
+        static Pool* pool = new Pool;  // never destroyed: workers may outlive static objects
+        return *pool;
+    }
+
+    int num_threads() const { return int(workers_.size()) + 1; }
+
+    // Call only while no work runs.
+    void resize(int num_threads) {
+        stop();
+        stopping_ = false;
+        for (int number = 1; number < num_threads; number++)
+            workers_.emplace_back([this, number, seen = epoch_.load()] { work(number, seen); });
+    }
+
+    // Run job(thread) here and on the workers that come in time; return when none is in it. What is to be done must be
+    // taken piece by piece inside the job: a worker that sleeps, or whose core is busy, then delays nobody.
+    void run(const std::function<void(int)>& job) {
+        if (workers_.empty()) return job(0);
+        job_ = &job;
+        is_open_.store(true, std::memory_order_seq_cst);
+        epoch_.fetch_add(1, std::memory_order_seq_cst);
+        if (num_asleep_.load(std::memory_order_seq_cst) > 0) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            wake_.notify_all();
+        }
+        job(0);
+        is_open_.store(false, std::memory_order_seq_cst);
+        for (int turn = 0; num_inside_.load(std::memory_order_seq_cst) > 0; turn++)
+            turn < SPINS ? relax() : std::this_thread::yield();
+    }
+
+  private:
+    static constexpr int SPINS = 20000;  // some hundred microseconds: longer than from one piece of a step to the next
+
+    void work(int number, uint64_t seen) {
+        while (true) {
+            int turn = 0;
+            while (epoch_.load(std::memory_order_acquire) == seen && turn++ < SPINS) relax();
+            if (epoch_.load(std::memory_order_acquire) == seen) sleep(seen);
+            seen = epoch_.load(std::memory_order_acquire);
+            if (stopping_) return;
+            num_inside_.fetch_add(1, std::memory_order_seq_cst);
+            if (is_open_.load(std::memory_order_seq_cst)) (*job_)(number);
+            num_inside_.fetch_sub(1, std::memory_order_seq_cst);
+        }
+    }
+
+    void sleep(uint64_t seen) {
+        std::unique_lock<std::mutex> lock(mutex_);
+        num_asleep_.fetch_add(1, std::memory_order_seq_cst);
+        wake_.wait(lock, [&] { return epoch_.load(std::memory_order_seq_cst) != seen; });
+        num_asleep_.fetch_sub(1, std::memory_order_relaxed);
+    }
+
+    void stop() {
+        stopping_ = true;
+        {
+            std::lock_guard<std::mutex> lock(mutex_);
+            epoch_.fetch_add(1, std::memory_order_seq_cst);
+            wake_.notify_all();
+        }
+        for (auto& worker : workers_) worker.join();
+        workers_.clear();
+    }
+
+    std::vector<std::thread> workers_;
+    const std::function<void(int)>* job_ = nullptr;
+    std::atomic<uint64_t> epoch_{0};
+    std::atomic<int> num_inside_{0}, num_asleep_{0};
+    std::atomic<bool> is_open_{false}, stopping_{false};
+    std::mutex mutex_;
+    std::condition_variable wake_;
+};
+
+// Call piece(begin, end, thread) for ranges that cover 0 .. count - 1; threads take the next range when they are free.
+template <class Piece> void parallel_for(int64_t count, int64_t size, const Piece& piece) {
+    Pool& pool = Pool::shared();
+    if (count <= size || pool.num_threads() == 1) return count > 0 ? piece(int64_t(0), count, 0) : void();
+    std::atomic<int64_t> next{0};
+    pool.run([&](int thread) {
+        for (int64_t begin; (begin = next.fetch_add(size, std::memory_order_relaxed)) < count;)
+            piece(begin, begin + size < count ? begin + size : count, thread);
+    });
+}
+
+// Ranges small enough that the threads end together, large enough to stream through memory.
+constexpr int MOST_RANGE = 16;
+inline int64_t range_size(int64_t count) {
+    const int64_t size = count / (4 * Pool::shared().num_threads());
+    return size < 1 ? 1 : size > MOST_RANGE ? MOST_RANGE : size;
+}
+
+}  // namespace vl2

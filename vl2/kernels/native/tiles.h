@@ -1,0 +1,275 @@
+// The one layout of weights and the products with it.
+//
+// A weight [rows, cols] is cut into tiles of 16 rows, and a tile is stored in the order in which it is read: one
+// sequential stream is what memory serves fastest. Activations come in blocks of a few rows, column by column, so that
+// each weight that is loaded meets every row of a block. A product adds its columns in one order whatever the number of
+// rows: a row's result never depends on its neighbours.
+#pragma once
+
+#include <vector>
+
+#include "pool.h"
+#include "simd.h"
+
+namespace vl2 {
+
+enum Format : int32_t { FLOAT32 = 0, BFLOAT16 = 1, INT8 = 2, INT4 = 3 };
+
+// Mirrored by vl2/kernels/native/structs.py.
+//   FLOAT32   [tiles][cols][16] float
+//   BFLOAT16  [tiles][cols/2][16][2]
+//   INT8      [tiles][cols/4][16][4] bytes, value + 128;    scales [tiles][cols/group][16] bfloat16
+//   INT4      [tiles][cols/8][16][4] bytes, value + 8, the low nibble of byte i is column i, the high one i + 4
+struct Weight {
+    int32_t format, group;
+    int32_t input_bits;  // INT: of the activations, 15 or 8
+    int64_t rows, cols;  // cols as stored: a multiple of 2, or of the group
+    int64_t num_inputs;  // columns before they were filled up with zeros
+    const uint8_t* data;
+    const uint16_t* scales;
+    const float* bias;  // [rows] or null
+    int64_t stride, scale_stride;  // bytes from one expert to the next
+
+    int64_t num_tiles() const { return (rows + LANES - 1) / LANES; }
+    int64_t tile_bytes() const {
+        return format == FLOAT32 ? cols * 64 : format == BFLOAT16 ? cols * 32 : format == INT8 ? cols * 16 : cols * 8;
+    }
+    const uint8_t* tile(int64_t expert, int64_t number) const { return data + expert * stride + number * tile_bytes(); }
+    const uint16_t* tile_scales(int64_t expert, int64_t number) const {
+        return scales + expert * scale_stride / 2 + number * (cols / group) * LANES;
+    }
+};
+
+constexpr int FLOAT_ROWS = 12, INT_ROWS = 8;  // of a block: as many as the registers hold
+constexpr int MOST_ROWS = 12;
+inline int block_rows(int32_t format) { return format >= INT8 ? INT_ROWS : FLOAT_ROWS; }
+
+// Rows of activations as a weight's format reads them.
+struct Packed {
+    int32_t format = FLOAT32, group = 0, input_bits = 0;
+    int64_t rows = 0, cols = 0;
+    std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
+    std::vector<uint32_t> pairs;   // BFLOAT16: [block][cols/2][rows]
+    std::vector<int32_t> high, low;  // INT: [block][cols/4][rows], four bytes each; 15 bits are 128 * high + low
+    std::vector<int32_t> sums;     // INT: [block][groups][rows]
+
+    int64_t num_blocks() const { return (rows + block_rows(format) - 1) / block_rows(format); }
+    int rows_of(int64_t block) const {
+        const int64_t left = rows - block * block_rows(format);
+        return int(left < block_rows(format) ? left : block_rows(format));
+    }
+
+    void shape(const Weight& weight, int64_t num_rows) {
+        format = weight.format, group = weight.group, input_bits = weight.input_bits;
+        rows = num_rows, cols = weight.cols;
+        if (format == FLOAT32) floats.resize(rows * cols);
+        if (format == BFLOAT16) pairs.resize(rows * cols / 2);
+        if (format >= INT8) {
+            high.resize(rows * cols / 4), low.resize(input_bits > 8 ? rows * cols / 4 : 0);
+            floats.resize(rows * cols / group), sums.resize(rows * cols / group);
+        }
+    }
+
+    // Fill one block; row(i) is a pointer to `num_inputs` floats of row i.
+    template <class Row> void fill(int64_t block, int64_t num_inputs, const Row& row) {
+        const int step = block_rows(format), count = rows_of(block);
+        for (int m = 0; m < count; m++) {
+            const float* from = row(block * step + m);
+            if (format == FLOAT32) {
+                float* to = floats.data() + block * step * cols + m;
+                for (int64_t k = 0; k < cols; k++) to[k * count] = k < num_inputs ? from[k] : 0.0f;
+            } else if (format == BFLOAT16) {
+                fill_pairs(pairs.data() + block * step * cols / 2 + m, count, from, num_inputs);
+            } else {
+                fill_ints(block * step, m, count, from, num_inputs);
+            }
+        }
+    }
+
+  private:
+    void fill_pairs(uint32_t* to, int count, const float* from, int64_t num_inputs) {
+        int64_t k = 0;
+        for (; k + LANES <= num_inputs; k += LANES) {
+            uint32_t found[8];
+            store(found, narrow16(load<F32>(from + k)));
+            for (int j = 0; j < 8; j++) to[(k / 2 + j) * count] = found[j];
+        }
+        for (; k < cols; k += 2) {
+            const uint32_t first = k < num_inputs ? narrow(from[k]) : 0;
+            const uint32_t second = k + 1 < num_inputs ? narrow(from[k + 1]) : 0;
+            to[k / 2 * count] = first | second << 16;
+        }
+    }
+
+    // 15 bits a value, scaled by group, in two signed bytes: next to no error, and both bytes fit the integer product.
+    // 8 bits in one byte take half the work.
+    void fill_ints(int64_t first_row, int m, int count, const float* from, int64_t num_inputs) {
+        const bool is_split = input_bits > 8;
+        const float limit = is_split ? 127 * 128 : 127;
+        const F32 magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+        const int64_t groups = cols / group;
+        const int parts = group / LANES;
+        int32_t* highs = high.data() + first_row * cols / 4 + m;
+        int32_t* lows = is_split ? low.data() + first_row * cols / 4 + m : nullptr;
+        for (int64_t g = 0; g < groups; g++) {
+            F32 values[128 / LANES], most = {};
+            for (int i = 0; i < parts; i++) {
+                const int64_t at = g * group + i * LANES;
+                values[i] = load_some(from + at, num_inputs - at);
+                const F32 size = absolute(values[i]);
+                most = select(size > most, size, most);
+            }
+            const float top = largest(most), inverse = top > 0 ? limit / top : 0;
+            I32 total = {};
+            for (int i = 0; i < parts; i++) {
+                const I32 whole = __builtin_convertvector((values[i] * inverse + magic) - magic, I32);
+                const I32 upper = is_split ? (whole + 64) >> 7 : whole;
+                total += whole;
+                int32_t uppers[4], lowers[4];
+                store(uppers, __builtin_convertvector(upper, I8));
+                store(lowers, __builtin_convertvector(whole - upper * 128, I8));
+                for (int quad = 0; quad < 4; quad++, highs += count) *highs = uppers[quad];
+                for (int quad = 0; is_split && quad < 4; quad++, lows += count) *lows = lowers[quad];
+            }
+            int32_t all = 0;
+            for (int lane = 0; lane < LANES; lane++) all += total[lane];
+            floats[first_row * groups + g * count + m] = top / limit;
+            sums[first_row * groups + g * count + m] = all;
+        }
+    }
+};
+
+template <int ROWS, int TILES> void dot_float32(const float* const* w, const float* a, int64_t cols, float* out) {
+    F32 acc[TILES][ROWS] = {};
+    for (int64_t k = 0; k < cols; k++) {
+        for (int t = 0; t < TILES; t++) {
+            const F32 column = load<F32>(w[t] + k * LANES);
+            for (int m = 0; m < ROWS; m++) acc[t][m] += column * a[k * ROWS + m];
+        }
+    }
+    for (int t = 0; t < TILES; t++)
+        for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
+}
+
+template <int ROWS, int TILES>
+void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, float* out) {
+    F32 acc[TILES][ROWS] = {};
+    for (int64_t k = 0; k < cols / 2; k++) {
+        for (int t = 0; t < TILES; t++) {
+            const U32 pair = load<U32>(w[t] + k * 2 * LANES);
+            for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
+        }
+    }
+    for (int t = 0; t < TILES; t++)
+        for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
+}
+
+template <int ROWS, bool FOUR_BITS, bool SPLIT>
+void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
+             const int32_t* sums, int64_t cols, int group, float* out) {
+    constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
+    const int num_loads = group / 4 / QUADS;
+    F32 acc[ROWS] = {};
+    for (int64_t g = 0; g < cols / group; g++) {
+        // even and odd loads apart: one chain of sums would wait for itself
+        I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
+        for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
+            const I32 bytes = load<I32>(w);
+            for (int q = 0; q < QUADS; q++) {
+                const I32 quad = FOUR_BITS ? (bytes >> 4 * q) & 0x0f0f0f0f : bytes;
+                const int chain = FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
+                for (int m = 0; m < ROWS; m++) {
+                    tops[chain][m] = dot_quad(tops[chain][m], quad, high[m]);
+                    if constexpr (SPLIT) bottoms[chain][m] = dot_quad(bottoms[chain][m], quad, low[m]);
+                }
+                high += ROWS;
+                if constexpr (SPLIT) low += ROWS;
+            }
+        }
+        const F32 scale = widen16(scales + g * LANES);
+        for (int m = 0; m < ROWS; m++) {
+            const I32 top = tops[0][m] + tops[1][m], bottom = bottoms[0][m] + bottoms[1][m];
+            const I32 whole = (SPLIT ? top * 128 + bottom : top) - (FOUR_BITS ? 8 : 128) * sums[g * ROWS + m];
+            acc[m] += to_float(whole) * (scale * steps[g * ROWS + m]);
+        }
+    }
+    for (int m = 0; m < ROWS; m++) store(out + m * LANES, acc[m]);
+}
+
+// One tile of each of TILES weights times one block: out [TILES][rows of the block][16].
+struct Tile {
+    const Weight* weight;
+    int64_t expert, number;
+};
+
+template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+    const int64_t first = block * block_rows(x.format), cols = x.cols;
+    const uint8_t* data[2] = {};
+    for (int t = 0; t < num_tiles; t++) data[t] = tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
+    if (x.format == FLOAT32) {
+        const float* w[2] = {(const float*)data[0], (const float*)data[1]};
+        const float* a = x.floats.data() + first * cols;
+        num_tiles == 2 ? dot_float32<ROWS, 2>(w, a, cols, out) : dot_float32<ROWS, 1>(w, a, cols, out);
+    } else if (x.format == BFLOAT16) {
+        const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
+        const uint32_t* a = x.pairs.data() + first * cols / 2;
+        num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
+    } else if constexpr (ROWS <= INT_ROWS) {
+        const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
+        for (int t = 0; t < num_tiles; t++) {
+            const bool is_split = x.input_bits > 8;
+            const auto dot = x.format == INT4 ? is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
+                                              : is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
+            dot(data[t], tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), x.high.data() + quads,
+                x.low.data() + quads, x.floats.data() + groups, x.sums.data() + groups, cols, x.group,
+                out + t * ROWS * LANES);
+        }
+    }
+}
+
+inline void dot(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+    switch (x.rows_of(block)) {
+        case 1: return dot_rows<1>(tiles, num_tiles, x, block, out);
+        case 2: return dot_rows<2>(tiles, num_tiles, x, block, out);
+        case 3: return dot_rows<3>(tiles, num_tiles, x, block, out);
+        case 4: return dot_rows<4>(tiles, num_tiles, x, block, out);
+        case 5: return dot_rows<5>(tiles, num_tiles, x, block, out);
+        case 6: return dot_rows<6>(tiles, num_tiles, x, block, out);
+        case 7: return dot_rows<7>(tiles, num_tiles, x, block, out);
+        case 8: return dot_rows<8>(tiles, num_tiles, x, block, out);
+        case 9: return dot_rows<9>(tiles, num_tiles, x, block, out);
+        case 10: return dot_rows<10>(tiles, num_tiles, x, block, out);
+        case 11: return dot_rows<11>(tiles, num_tiles, x, block, out);
+        default: return dot_rows<12>(tiles, num_tiles, x, block, out);
+    }
+}
+
+// Pack many rows, in parallel when it pays.
+template <class Row> void pack(Packed& to, const Weight& weight, int64_t rows, const Row& row) {
+    to.shape(weight, rows);
+    parallel_for(to.num_blocks(), 4, [&](int64_t begin, int64_t end, int) {
+        for (int64_t block = begin; block < end; block++) to.fill(block, weight.num_inputs, row);
+    });
+}
+
+// put(row, first output, 16 values): called once for each row and tile of weight * x, in any order.
+template <class Put> void multiply(const Weight& weight, const Packed& x, const Put& put) {
+    const int64_t tiles = weight.num_tiles();
+    parallel_for(tiles, range_size(tiles), [&](int64_t begin, int64_t end, int) {
+        float out[2 * MOST_ROWS * LANES];
+        const int most = x.rows > 2 ? 2 : 1;  // with few rows memory is the limit, and serves one stream best
+        for (int64_t tile = begin, count; tile < end; tile += count) {
+            count = end - tile < most ? end - tile : most;
+            const Tile pair[2] = {{&weight, 0, tile}, {&weight, 0, tile + 1}};
+            for (int64_t block = 0; block < x.num_blocks(); block++) {
+                dot(pair, int(count), x, block, out);
+                const int rows = x.rows_of(block);
+                for (int t = 0; t < count; t++)
+                    for (int m = 0; m < rows; m++)
+                        put(block * block_rows(x.format) + m, (tile + t) * LANES, load<F32>(out + (t * rows + m) * LANES));
+            }
+        }
+    });
+}
+
+}  // namespace vl2
