@@ -124,24 +124,6 @@ def test_an_encoded_image_is_seen_once(
     assert calls == [3, 1], "thumbnail and two tiles; one tile for three images, once"
 
 
-def test_the_turns_of_a_chat_share_what_was_computed(
-    assistant: Assistant, folder: Path, image: Image.Image, calls: list[int]
-) -> None:
-    pixels = np.asarray(image)
-    shown = {"role": "user", "content": [{"type": "image", "image": pixels}, {"type": "text", "text": "What?"}]}
-    assistant = vl2.load(folder)
-    said = assistant.chat([shown], max_new_tokens=6).text
-    turns = [shown, {"role": "assistant", "content": said}, {"role": "user", "content": "And where?"}]
-    second = assistant.chat(turns, max_new_tokens=6)
-    assert calls == [3]
-    assert (assistant.features.num_misses, assistant.features.num_hits) == (1, 0), "the blocks of the prefix served"
-    assert second.text == vl2.load(folder).chat(turns, max_new_tokens=6).text
-    inverse = {**shown, "content": [{"type": "image", "image": 255 - pixels}, {"type": "text", "text": "What?"}]}
-    other = assistant.chat([inverse], max_new_tokens=6)
-    assert other.text == vl2.load(folder).chat([inverse], max_new_tokens=6).text
-    assert assistant.features.num_misses == 2, "an image of equal size is another image"
-
-
 def test_an_upright_photo_is_not_turned_twice(assistant: Assistant) -> None:
     image = Image.new("RGB", (40, 20), "red")
     exif = image.getexif()

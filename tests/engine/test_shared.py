@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import numpy as np
 import pytest
 
+import vl2
 from tests.engine import tiny
 from vl2.core.errors import VL2Error
 from vl2.engine.answer import generate
@@ -99,3 +102,23 @@ def test_a_step_that_fails_ends_what_is_under_way_and_no_more(error, monkeypatch
         list(streams[1])
     assert tokens(list(counted.shared.stream(request_of(TEXTS[2])))) == alone(TEXTS[2])
     assert len(counted.made) == 2
+
+
+def test_the_turns_of_a_chat_share_what_was_computed(tmp_path: Path):
+    folder = tiny.write_checkpoint(tmp_path / "checkpoint")
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 150, 3), dtype=np.uint8)
+
+    def asking(image: np.ndarray) -> dict[str, object]:
+        return {"role": "user", "content": [{"type": "image", "image": image}, {"type": "text", "text": "What?"}]}
+
+    assistant = vl2.load(folder)
+    said = assistant.chat([asking(pixels)], max_new_tokens=6).text
+    turns = [asking(pixels), {"role": "assistant", "content": said}, {"role": "user", "content": "And where?"}]
+    second = assistant.chat(turns, max_new_tokens=6)
+    assert (assistant.features.num_misses, assistant.features.num_hits) == (1, 0), "its blocks were still there"
+    assert second.text == vl2.load(folder).chat(turns, max_new_tokens=6).text
+    other = assistant.chat([asking(255 - pixels)], max_new_tokens=6)
+    assert assistant.features.num_misses == 2, "an image of equal size is another image"
+    assert other.text == vl2.load(folder).chat([asking(255 - pixels)], max_new_tokens=6).text
+    assistant.ask([pixels], "Another question", max_new_tokens=1)  # other tokens before the image: no block serves
+    assert (assistant.features.num_misses, assistant.features.num_hits) == (2, 1), "encoded once"

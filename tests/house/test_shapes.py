@@ -29,7 +29,7 @@ VISION_HEADS, VISION_HEAD = 3, 7
 HEADS, MHA_HEAD, NOPE, ROPE, VALUE, RANK, QUERY_RANK = 5, 22, 17, 26, 19, 23, 29
 EXPERTS, GROUPS, KEPT_GROUPS, TOP_K, SHARED, HIDDEN, DENSE = 33, 3, 2, 4, 2, 37, 61
 MHA_WIDTH, MLA_WIDTH = HEADS * MHA_HEAD, 101
-ROWS = ((TileGrid(1, 1), TileGrid(1, 2)), (TileGrid(2, 1),))  # the images of each row
+ROWS = ((TileGrid(1, 1), TileGrid(1, 2, kept_share=0.5)), (TileGrid(2, 1),))  # the images of each row
 NUM_TILES = sum(grid.num_tiles for row in ROWS for grid in row)
 
 MODULES = [

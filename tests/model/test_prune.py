@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from vl2.core.tiles import TileGrid
+from vl2.model import prune
 from vl2.model.adaptor import layout
 from vl2.model.prune import keep_distinct
 
@@ -47,6 +48,16 @@ def test_rounding_noise_decides_nothing():
     noise = 1e-6 * random_tokens(60, seed=1)
     assert torch.equal(keep_distinct(tokens, 30), keep_distinct(tokens + noise, 30))
     assert torch.equal(keep_distinct(tokens, 30), keep_distinct(3 * tokens, 30))  # direction counts, not length
+
+
+def test_many_tokens_are_compared_part_by_part(monkeypatch):
+    tokens = random_tokens(50)
+    monkeypatch.setattr(prune, "MOST_TOGETHER", 20)
+    kept = keep_distinct(tokens, 25)
+    assert kept.tolist() == sorted(set(kept.tolist())) and len(kept) == 25
+    assert [int(((kept >= start) & (kept < start + 20)).sum()) for start in (0, 20, 40)] == [10, 10, 5]
+    assert torch.equal(kept[:10], keep_distinct(tokens[:20], 10))
+    assert [len(keep_distinct(tokens, count)) for count in (1, 2, 49, 50)] == [1, 2, 49, 50]
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 2), (3, 2)])

@@ -198,12 +198,13 @@ def _take_turns(
     for number in range(settings.rounds + 1):
         start = time.perf_counter()
         for row in rows:
-            gbps = roofline.read_gbps()
+            before = roofline.read_gbps()
             sample = take(contender, row.measure, tile_size, vocab_size)
+            after = roofline.read_gbps()
             other = rival.take(row.measure) if rival is not None and row.rival else None
             if number == 0:
                 continue
-            row.read_gbps.append(gbps)
+            row.read_gbps.append((before + after) / 2)
             row.samples.append(sample)
             if other is not None:
                 row.rival_samples.append(other)

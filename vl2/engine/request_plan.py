@@ -5,8 +5,8 @@ The sums, in bytes, with i bytes a number (letters as in the legend):
   tiles     2 * N * 3 * S^2 * 4, as they are cut and put together
   features  2 * visual tokens * D * i, as they are kept and put together
   cache     T * L * entry * i
-  scratch   encoding TILES_AT_ONCE tiles, and a prefill step, see vl2/weights/preflight.py; and what PyTorch keeps of
-            its first calls with new shapes, measured (bench/many_images.py)
+  scratch   encoding TILES_AT_ONCE tiles, and a prefill step, see vl2/weights/preflight.py; the likenesses of tokens
+            when some are pruned; and what PyTorch keeps of its first calls, measured (bench/many_images.py)
 All are added up, though they are not all needed at one time: a process keeps much of what it has freed.
 """
 
@@ -22,6 +22,7 @@ from vl2.core.tiles import TileGrid
 from vl2.engine.encode import TILES_AT_ONCE
 from vl2.engine.engine import STEP_TOKENS
 from vl2.model import VL2Config
+from vl2.model.prune import MOST_TOGETHER
 from vl2.weights.preflight import available_bytes, language_bytes, vision_bytes
 
 PIXEL_BYTES = 8
@@ -72,6 +73,7 @@ def plan_request(
         features=2 * image_tokens * language.hidden_size * size,
         cache=context_tokens * language.num_hidden_layers * language.cache_width * size,
         scratch=FIRST_CALLS_BYTES
+        + max((_prune_bytes(grid, side) for grid in grids), default=0)
         + min(num_tiles, TILES_AT_ONCE) * vision_bytes(vision, size)
         + language_bytes(language, size, context_tokens, STEP_TOKENS),
     )
@@ -85,6 +87,11 @@ def check_request(plan: RequestPlan, available: int | None = None, *, device: to
             "memory", "this request does not fit", got=f"{_megabytes(available)} free", expected=str(plan),
             do="Use fewer or smaller images (max_tiles, image_tokens), a shorter answer, or free memory.",
         )  # fmt: skip
+
+
+def _prune_bytes(grid: TileGrid, side: int) -> int:
+    num_compared = min(grid.num_local_tiles * side**2, MOST_TOGETHER)
+    return 0 if grid.kept_share == 1 else num_compared**2 * torch.float32.itemsize
 
 
 def _megabytes(size: int) -> str:

@@ -8,28 +8,37 @@ before the language model: no attention maps, no gradients, no random numbers.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-# Distances are compared in these steps: rounding noise must not decide between tokens that are alike.
+# Likeness is compared in these steps: rounding noise must not decide between tokens that are alike.
 STEP = 2.0**-10
+MOST_TOGETHER = 4096  # tokens that are compared with each other: 20 official tiles, whose likenesses take 67 MB
 
 
 def keep_distinct(tokens: Tensor, count: int) -> Tensor:
     """Return the places of `count` of the tokens [M, D], ascending: each the one least like those before it.
 
-    The first is the one least like the mean of all; of equal ones the earlier is taken.
+    The first is the one least like the mean of all; of equal ones the earlier is taken. More than MOST_TOGETHER tokens
+    are taken part by part, each giving its share.
     """
-    unit = torch.nn.functional.normalize(tokens.float(), dim=-1)  # [M, D]
-    nearest = _likeness(unit, torch.nn.functional.normalize(unit.mean(0), dim=0))  # [M]
+    parts = tokens.split(MOST_TOGETHER)
+    ends = [round(count * (min(number * MOST_TOGETHER, len(tokens)) / len(tokens))) for number in range(len(parts) + 1)]
+    found = [
+        _farthest(part, end - start) + number * MOST_TOGETHER
+        for number, (part, start, end) in enumerate(zip(parts, ends, ends[1:], strict=False))
+    ]
+    return torch.cat(found)
+
+
+def _farthest(tokens: Tensor, count: int) -> Tensor:
+    unit = F.normalize(tokens.float(), dim=-1)  # [M, D]
+    likeness = (unit @ unit.T).div_(STEP).round_()  # [M, M]
+    nearest = (unit @ F.normalize(unit.mean(0), dim=0)).div_(STEP).round_()  # [M]
     chosen = torch.zeros(len(tokens), dtype=torch.bool, device=tokens.device)  # [M]
     for number in range(count):
-        place = torch.where(chosen, torch.inf, nearest).argmin()
+        place = nearest.argmin()
         chosen[place] = True
-        likeness = _likeness(unit, unit[place])  # [M]
-        nearest = likeness if number == 0 else torch.maximum(nearest, likeness)  # [M]
+        nearest = torch.maximum(nearest, likeness[place]) if number else likeness[place].clone()  # [M]
+        nearest[place] = torch.inf  # it is not chosen again
     return chosen.nonzero().flatten()
-
-
-def _likeness(unit: Tensor, one: Tensor) -> Tensor:
-    """Return the cosine [M] of unit vectors [M, D] and one of them [D], in steps."""
-    return (unit @ one / STEP).round()
