@@ -12,6 +12,7 @@ import ctypes
 import importlib.metadata
 import json
 import random
+import resource
 import statistics
 import sys
 import time
@@ -31,6 +32,7 @@ class Peer:
         llama_cpp.llama_log_set(_SILENT, ctypes.c_void_p(0))
         llama_cpp.llama_backend_init()
         settings = llama_cpp.llama_model_default_params()
+        settings.load_mode = llama_cpp.LLAMA_LOAD_MODE_NONE  # a mapped file loses its pages when memory runs short
         self.model = llama_cpp.llama_model_load_from_file(str(path).encode(), settings)
         if not self.model:
             raise SystemExit(f"{path}: llama.cpp cannot load it")
@@ -92,6 +94,11 @@ def _SILENT(level: int, text: bytes, user_data: object) -> None:  # noqa: N802 -
 ERROR_LEVEL = 4  # GGML_LOG_LEVEL_ERROR
 
 
+def disk_reads() -> int:
+    """Return how often this process had to wait for a page from disk."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
+
+
 def answer_requests(peer: Peer, name: str) -> None:
     """Answer one request a line until the input ends."""
     versions = {"llama-cpp-python": importlib.metadata.version("llama-cpp-python")}
@@ -99,14 +106,15 @@ def answer_requests(peer: Peer, name: str) -> None:
     print(json.dumps({"path": f"llama.cpp, {name}", "versions": versions | {"system": info}}), flush=True)
     for line in sys.stdin:
         request = json.loads(line)
-        cpu = time.process_time()
+        cpu, faults = time.process_time(), disk_reads()
         if request["what"] == "prefill":
             seconds = peer.prefill(request["amount"])
         elif request["what"] == "decode" and request["batch"] == 1:
             seconds = peer.decode(request["context"], request["amount"])
         else:
             raise SystemExit(f"the peer does not do this: {request}")
-        print(json.dumps({"seconds": seconds, "cpu_s": time.process_time() - cpu}), flush=True)
+        reply = {"seconds": seconds, "cpu_s": time.process_time() - cpu, "disk_reads": disk_reads() - faults}
+        print(json.dumps(reply), flush=True)
 
 
 def measure_alone(peer: Peer, contexts: list[int]) -> dict[str, dict[str, float | list[float]]]:

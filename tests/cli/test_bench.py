@@ -11,9 +11,9 @@ from tests.cli.running import only_line, run
 from vl2.cli import bench_rival, bench_run
 from vl2.cli.bench_contender import build_contender, config_in
 from vl2.cli.bench_measure import Measure, Sample
-from vl2.cli.bench_report import summarise
+from vl2.cli.bench_report import remarks, summarise
 from vl2.cli.bench_rival import Rival
-from vl2.cli.bench_run import BenchSettings, Row
+from vl2.cli.bench_run import BenchSettings, Results, Row
 from vl2.cli.bench_weights import activated_bytes, random_model
 from vl2.core.errors import VL2Error
 from vl2.model import PRESETS
@@ -135,9 +135,14 @@ def test_a_row_is_summarised_pair_by_pair() -> None:
     row = Row(
         measure=Measure(what="decode", amount=10, context=5), precision="bf16", path="", rival="r", rival_path="",
         read_bytes=10**9, samples=[Sample(seconds=s, others=0.0) for s in (1.0, 2.0, 4.0)],
-        rival_samples=[Sample(seconds=s, others=0.2) for s in (2.0, 6.0, 4.0)], read_gbps=[20.0, 10.0, 5.0],
+        rival_samples=[Sample(seconds=s, others=0.2, disk_reads=9000) for s in (2.0, 6.0, 4.0)],
+        read_gbps=[20.0, 10.0, 5.0],
     )  # fmt: skip
     found = summarise(row)
+    results = Results(settings=BenchSettings(), rows=[row], matmul_gflops=[1.0])
+    assert [line.split(":")[0] for line in remarks(results)[1:]] == [
+        "Other processes used more than 8% of a core in 1 of 1 rows", "Pages came back from disk in 1 rows"
+    ]  # fmt: skip
     assert (found.own.median, found.own.least, found.own.greatest) == (5.0, 2.5, 10.0)
     assert found.rival is not None and found.ratio is not None
     assert found.rival.median == 2.5

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import statistics
 import time
 from collections.abc import Sequence
@@ -52,6 +53,7 @@ class Sample:
 
     seconds: float
     others: float | None = None
+    disk_reads: int = 0  # pages that had to come back from disk: memory was short
 
 
 class Quiet:
@@ -59,6 +61,11 @@ class Quiet:
 
     def __init__(self) -> None:
         self._start = (time.perf_counter(), _busy_s(), time.process_time())
+        self._faults = _major_faults()
+
+    def disk_reads(self) -> int:
+        """Return how often this process waited for a page from disk since the start."""
+        return _major_faults() - self._faults
 
     def others(self, own_s: float | None = None) -> float | None:
         """Return the cores that others used since the start; `own_s` is the CPU time of the timed process."""
@@ -87,12 +94,17 @@ def take(contender: Contender, measure: Measure, tile_size: int, vocab_size: int
             quiet, start = Quiet(), time.perf_counter()
             for ids in steps:
                 contender.decode(ids)
-    return Sample(seconds=time.perf_counter() - start, others=quiet.others())
+    seconds = time.perf_counter() - start
+    return Sample(seconds=seconds, others=quiet.others(), disk_reads=quiet.disk_reads())
 
 
 def median_and_spread(figures: Sequence[float]) -> tuple[float, float, float]:
     """Return the median, the least and the greatest."""
     return statistics.median(figures), min(figures), max(figures)
+
+
+def _major_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_majflt
 
 
 def _busy_s() -> float | None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8", "asimd", "bf16", "i8mm")
 BUSY_CORES = 0.08  # used by others: above this a figure says more about them
 WIDEST = 1000  # columns of text
+FEW_PAGES = 100  # 0.4 MB: code that was not needed before
 OWN_COLOR, RIVAL_COLOR = "#0072b2", "#b0b0b0"
 
 
@@ -95,6 +96,9 @@ def remarks(results: Results) -> list[str]:
             f"Other processes used more than {BUSY_CORES:.0%} of a core in {len(busy)} of {len(results.rows)} rows: "
             "measure again on a quiet machine."
         )
+    short = [row for row in results.rows if _disk_reads(row) > FEW_PAGES]
+    if short:
+        lines.append(f"Pages came back from disk in {len(short)} rows: free memory and measure again.")
     return lines
 
 
@@ -162,6 +166,10 @@ def _draw(panel: Axes, rows: list[Row]) -> None:
 
 def _row_to_dict(row: Row) -> dict[str, Any]:
     return asdict(row) | {"unit": row.measure.unit, "summary": asdict(summarise(row))}
+
+
+def _disk_reads(row: Row) -> int:
+    return max(sample.disk_reads for sample in (*row.samples, *row.rival_samples))
 
 
 def _plain(settings: BenchSettings) -> dict[str, Any]:

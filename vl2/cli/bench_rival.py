@@ -1,7 +1,8 @@
 """Rivals: other programs that do the same work, each in a process of its own.
 
-A rival reads one JSON request a line (the fields of a Measure) and answers each with one line: `seconds`, and `cpu_s`
-of its process meanwhile. The first line it writes names the code that runs: `path`, `versions`.
+A rival reads one JSON request a line (the fields of a Measure) and answers each with one line: `seconds`, and
+`cpu_s` and `disk_reads` of its process meanwhile. The first line it writes names the code that runs: `path` and
+`versions`.
 """
 
 from __future__ import annotations
@@ -57,7 +58,8 @@ class Rival:
         except BrokenPipeError:
             raise self._ended() from None
         answer = self._read()
-        return Sample(seconds=answer["seconds"], others=quiet.others(answer["cpu_s"]))
+        others = quiet.others(answer["cpu_s"])
+        return Sample(seconds=answer["seconds"], others=others, disk_reads=answer["disk_reads"])
 
     def close(self) -> None:
         """End the process."""
@@ -104,7 +106,8 @@ def answer_requests(contender: Contender, *, tile_size: int, vocab_size: int) ->
         measure = Measure(**json.loads(line))
         before = time.process_time()
         sample = take(contender, measure, tile_size, vocab_size)
-        print(json.dumps({"seconds": sample.seconds, "cpu_s": time.process_time() - before}), flush=True)
+        reply = {"seconds": sample.seconds, "cpu_s": time.process_time() - before, "disk_reads": sample.disk_reads}
+        print(json.dumps(reply), flush=True)
 
 
 def _script(name: str) -> str:
