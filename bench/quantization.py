@@ -52,7 +52,7 @@ def _settings() -> Iterator[Setting]:
             for is_calibrated in (False, True):
                 config = QuantizationConfig(bits=4, group=group, head_bits=head_bits)
                 name = f"int4 group {group}, head int{head_bits}" + (", calibrated" if is_calibrated else "")
-                yield Setting(name=name, config=config, is_calibrated=is_calibrated, is_asked=group == 64)
+                yield Setting(name=name, config=config, is_calibrated=is_calibrated, is_asked=group != 128)
     config = QuantizationConfig(bits=4, group=32, vision_bits=4, head_bits=8)
     yield Setting(name="int4 group 32, vision too, calibrated", config=config, is_calibrated=True)
 

@@ -36,7 +36,7 @@ def test_a_model_is_quantised_and_compared(folder: Path, records: Path, tmp_path
     result = run(*words, "--report", report, "--compare-on", records)
     assert (result.exit_code, result.stdout.startswith("Same next token")) == (0, True), result.stderr
     record = json.loads(report.read_text(encoding="utf-8"))
-    assert (record["bits"], record["head_bits"], record["calibrate"]) == (4, 4, str(records))
+    assert (record["bits"], record["head_bits"], record["calibrate"]) == (4, 8, str(records))
     assert record["text"]["num_tokens"] > 2
     assert record["boxes"]["num_tokens"] > 4
     assert quantized_weights(load_model(out))

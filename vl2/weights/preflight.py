@@ -25,11 +25,7 @@ from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.names import PARTS
 
 RUNTIME_BYTES = 400_000_000
-SMALLER_FORMATS = {
-    "bfloat16": None,
-    "int8": QuantizationConfig(bits=8),
-    "int4": QuantizationConfig(bits=4, head_bits=4),
-}
+SMALLER_FORMATS = {"bfloat16": None, "int8": QuantizationConfig(bits=8), "int4": QuantizationConfig(bits=4)}
 CGROUP_FILES = {  # limit and use, by controller: version 2 has one nameless hierarchy
     "": ("memory.max", "memory.current"),
     "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes"),
