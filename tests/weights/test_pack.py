@@ -11,7 +11,7 @@ import torch
 from vl2.core.batch import Batch
 from vl2.core.errors import VL2Error
 from vl2.engine.cache import PagedCache
-from vl2.kernels.native.layers import RowsOf
+from vl2.kernels.native.layers import Rows
 from vl2.kernels.native.library import library
 from vl2.model import VL2
 from vl2.weights import load_model
@@ -112,26 +112,31 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
     model: VL2 = pack_model(load_model(RECORDED / "a_tiny_mha" / "checkpoint", dtype=torch.float32))
     stack, config = model.language.stack, model.config.language_config
     slots = torch.zeros(config.num_hidden_layers, 32, config.cache_width)
-    x, good = torch.zeros(3, config.hidden_size), torch.tensor([1], dtype=torch.int32)
+    x, good = torch.zeros(3, config.hidden_size), torch.tensor([[1]], dtype=torch.int32)
 
-    def run(rows: list[RowsOf], slots: torch.Tensor = slots, x: torch.Tensor = x) -> torch.Tensor:
-        cos = torch.ones(len(x), stack.rotated)
-        return stack.run(x, (cos, cos), rows, slots, 16)
+    def run(
+        counts: list[int], starts: list[int], tables: torch.Tensor = good, slots: torch.Tensor = slots,
+        x: torch.Tensor = x, positions: int = 16,
+    ) -> torch.Tensor:  # fmt: skip
+        cos = torch.ones(positions, stack.rotated)
+        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots)
 
-    run([RowsOf(3, 0, good)])
+    run([3], [0])
     for wrong in (
-        lambda: run([RowsOf(2, 0, good)]),  # fewer rows than embeddings
-        lambda: run([RowsOf(3, 14, good)]),  # beyond the table
-        lambda: run([RowsOf(3, 0, torch.tensor([2], dtype=torch.int32))]),  # beyond the cache
-        lambda: run([RowsOf(3, 0, torch.tensor([-1], dtype=torch.int32))]),
-        lambda: run([RowsOf(3, -1, good)]),
-        lambda: run([RowsOf(3, 0, good.long())]),
-        lambda: run([RowsOf(0, 0, good), RowsOf(3, 0, good)]),
-        lambda: run([RowsOf(3, 0, good)], slots=slots.half()),
-        lambda: run([RowsOf(3, 0, good)], slots=slots[:, :, :-1]),
-        lambda: run([RowsOf(3, 0, good)], slots=slots[:-1]),
-        lambda: run([RowsOf(3, 0, good)], x=x[:, :-1]),
-        lambda: stack.run(x, (torch.ones(2, stack.rotated),) * 2, [RowsOf(3, 0, good)], slots, 16),
+        lambda: run([2], [0]),  # fewer rows than embeddings
+        lambda: run([3], [14], positions=32),  # beyond the table
+        lambda: run([3], [0], good + 1),  # beyond the cache
+        lambda: run([3], [0], good - 2),
+        lambda: run([3], [-1]),
+        lambda: run([3], [0], good.long()),
+        lambda: run([3], [0], good[0]),
+        lambda: run([2, 1], [0, 0]),  # fewer tables than sequences
+        lambda: run([0, 3], [0, 0], good.expand(2, 1).contiguous()),
+        lambda: run([3], [0], slots=slots.half()),
+        lambda: run([3], [0], slots=slots[:, :, :-1]),
+        lambda: run([3], [0], slots=slots[:-1]),
+        lambda: run([3], [0], x=x[:, :-1]),
+        lambda: run([3], [0], positions=2),
     ):
         with pytest.raises(VL2Error):
             wrong()

@@ -17,7 +17,7 @@ def huge_zeros(shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     if size < HUGE_FROM or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.zeros(shape, dtype=dtype)
     try:
-        room = mmap.mmap(-1, size)
+        room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory has no huge pages
         room.madvise(mmap.MADV_HUGEPAGE)
     except OSError as error:
         raise MemoryError(f"no room for {size} bytes") from error

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor
 
+from vl2.core.batch import PADDING
 from vl2.engine.cache import PagedCache
 from vl2.engine.scheduler import Chunk
 from vl2.model import VL2
@@ -32,32 +33,30 @@ class Runner:
         return logits
 
     def _run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
+        # lists until the last moment: behind weights that fill every cache a small tensor operation costs a score of
+        # microseconds
         device = self.cache.slots.device
         length = max(chunk.num_tokens for chunk in chunks)
-        starts = torch.tensor([chunk.start for chunk in chunks], device=device)  # [n]
-        counts = torch.tensor([chunk.num_tokens for chunk in chunks], device=device)  # [n]
-        places = torch.arange(length, device=device)  # [T]
-        positions = starts[:, None] + places  # [n, T]
-        documents = (places < counts[:, None]).long()  # [n, T] padding belongs to none
+        positions = torch.tensor([[*range(c.start, c.start + length)] for c in chunks], device=device)  # [n, T]
+        documents = torch.tensor(
+            [[1] * c.num_tokens + [PADDING] * (length - c.num_tokens) for c in chunks], device=device
+        )  # [n, T]
         view = self.cache.view([c.sequence.blocks for c in chunks], max(c.start for c in chunks) + length)
         rows = self._embed(chunks, embeds, length)  # [n, T, D]
         states = self.model.language(rows, positions, documents, view, self.model.backends).states  # [n, T, D]
         last = [(row, chunk) for row, chunk in enumerate(chunks) if chunk.is_last]
         if not last:
             return {}
-        numbers = [row for row, chunk in last for _ in range(1 + len(chunk.drafts))]
-        ends = [place for _, chunk in last for place in range(chunk.stop - chunk.start - 1, chunk.num_tokens)]
-        found = self.model.logits(states[numbers, ends])  # [m, V]
+        ends = [row * length + at for row, c in last for at in range(c.stop - c.start - 1, c.num_tokens)]
+        states = states.flatten(0, 1)  # [n * T, D]
+        found = self.model.logits(states if len(ends) == len(states) else states[ends])  # [m, V]
         parts = found.split([1 + len(chunk.drafts) for _, chunk in last])
         return {chunk.sequence.number: lines for (_, chunk), lines in zip(last, parts, strict=True)}
 
     def _embed(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor], length: int) -> Tensor:
-        device = self.cache.slots.device
-        ids = torch.zeros(len(chunks), length, dtype=torch.long)
-        for row, chunk in enumerate(chunks):
-            tokens = [*chunk.sequence.tokens[chunk.start : chunk.stop], *chunk.drafts]
-            ids[row, : len(tokens)] = torch.tensor(tokens)
-        rows = self.model.language.embedding(ids.to(device))  # [n, T, D]
+        lines = [[*c.sequence.tokens[c.start : c.stop], *c.drafts] for c in chunks]
+        ids = torch.tensor([[*line, *[0] * (length - len(line))] for line in lines])  # [n, T]
+        rows = self.model.language.embedding(ids.to(self.cache.slots.device))  # [n, T, D]
         for row, chunk in enumerate(chunks):
             if chunk.sequence.number in embeds:
                 rows[row, : chunk.stop - chunk.start] = embeds[chunk.sequence.number].to(rows.dtype)

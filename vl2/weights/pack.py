@@ -15,7 +15,7 @@ from vl2.core.batch import PADDING, CacheView, PagedSlots
 from vl2.core.errors import VL2Error
 from vl2.kernels import Backends
 from vl2.kernels.native import structs
-from vl2.kernels.native.layers import LanguageStack, RowsOf, VisionStack
+from vl2.kernels.native.layers import LanguageStack, Rows, VisionStack
 from vl2.kernels.native.library import library, one_torch_thread
 from vl2.kernels.native.packed import NO_WEIGHT, PackedLinear, PackedWeight
 from vl2.kernels.quantized import QuantizedTensor
@@ -29,7 +29,10 @@ from vl2.model.norm import RMSNorm
 from vl2.model.vision import NORM_EPS, VisionBlock, VisionTower
 
 TEMPORARY_BLOCK = 16
-VISION_INPUT_BITS = 8  # of activations that meet integers: half the time, and no score of pocket moves
+# Of activations that meet integers. Eight bits take half the time: in the vision tower no score of pocket moves; beside
+# weights of 4 bits the divergence grows by a twentieth, beside weights of 8 it would double.
+VISION_INPUT_BITS = 8
+INPUT_BITS = {8: 15, 4: 8}  # by bits of the weight
 
 
 def pack_model(model: VL2) -> VL2:
@@ -63,6 +66,7 @@ class PackedLanguage(nn.Module):
         packed = [_layer(layers.popleft(), self.config, kept) for _ in range(len(layers))]
         self.stack = LanguageStack(_shape(self.config, norm, scale), packed, kept)
         self.head = PackedLinear(packed_linear(source.head))
+        self._rope = (norm.new_empty(0, 0),) * 2  # of the positions seen so far
         del source.head
 
     def rope(self, positions: Tensor) -> RopeTable:
@@ -73,31 +77,38 @@ class PackedLanguage(nn.Module):
         self, embeds: Tensor, positions: Tensor, documents: Tensor, cache: CacheView | None, backends: Backends
     ) -> Hidden:
         """Run embeds [B, T, D] at positions [B, T]; each row is one document, padded on the right."""
-        counts = (documents != PADDING).sum(1).tolist()
-        if int(documents.max()) > 1:
+        numbers = documents.tolist()
+        if max(map(max, numbers)) > 1:
             raise VL2Error("documents", "are packed", do="Give each its own row; only an unpacked model trains.")
-        slots, tables, block_size = self._room(positions, counts, cache)
+        counts = [len(row) - row.count(PADDING) for row in numbers]
+        slots, tables, block_size = self._room(counts, cache)
+        rows = Rows(counts, positions[:, 0].tolist(), tables, block_size)
+        table = self._table(rows.end)
+        if min(counts) == embeds.shape[1]:
+            return Hidden(self.stack.run(embeds.flatten(0, 1), table, rows, slots).view(embeds.shape), {})
         real = documents != PADDING  # [B, T]
-        cos, sin = (part[:, 0][real] for part in self.rope(positions))  # [R, Dr]
-        starts = positions[:, 0].tolist()
-        rows = [RowsOf(n, at, table) for n, at, table in zip(counts, starts, tables, strict=True)]
-        states = self.stack.run(embeds[real], (cos, sin), rows, slots, block_size)  # [R, D]
-        out = states.new_zeros(embeds.shape)
-        out[real] = states
+        out = torch.zeros(embeds.shape)
+        out[real] = self.stack.run(embeds[real], table, rows, slots)
         return Hidden(out, {})
 
-    def _room(
-        self, positions: Tensor, counts: Sequence[int], cache: CacheView | None
-    ) -> tuple[Tensor, Sequence[Tensor], int]:
+    def _table(self, count: int) -> RopeTable:
+        """Return the rotary table [P, Dr] of at least `count` positions."""
+        if len(self._rope[0]) < count:
+            positions = torch.arange(1 << (count - 1).bit_length())[None]  # [1, P]
+            cos, sin = (part[0, 0].float().contiguous() for part in self.rope(positions))  # [P, Dr]
+            self._rope = (cos, sin)
+        return self._rope
+
+    def _room(self, counts: Sequence[int], cache: CacheView | None) -> tuple[Tensor, Tensor, int]:
         """Return slots, block tables and block size: the cache's, or new ones for a pass without a cache."""
         if isinstance(cache, PagedSlots):
-            return cache.slots, list(cache.tables), cache.block_size
+            return cache.slots, cache.tables, cache.block_size
         if cache is not None:
             raise VL2Error("cache", "has no block tables", got=type(cache).__name__, expected="the engine's cache")
         blocks = -(-max(counts) // TEMPORARY_BLOCK)
         shape = (self.config.num_hidden_layers, len(counts) * blocks * TEMPORARY_BLOCK, self.config.cache_width)
         tables = torch.arange(len(counts) * blocks, dtype=torch.int32).view(len(counts), blocks)
-        return torch.zeros(shape, dtype=self.dtype), list(tables), TEMPORARY_BLOCK
+        return torch.zeros(shape, dtype=self.dtype), tables, TEMPORARY_BLOCK
 
 
 class PackedVision(nn.Module):
@@ -127,7 +138,7 @@ def beside_kernels(model: VL2) -> AbstractContextManager[None]:
     return one_torch_thread() if isinstance(model.language, PackedLanguage) else nullcontext()
 
 
-def packed_linear(*linears: nn.Linear | QuantizedLinear, input_bits: int = 15) -> PackedWeight:
+def packed_linear(*linears: nn.Linear | QuantizedLinear, input_bits: int | None = None) -> PackedWeight:
     """Pack a linear layer, or several that read the same input as one."""
     biases: list[Tensor] = [one.bias for one in linears if one.bias is not None]
     bias = torch.cat(biases) if biases else None
@@ -145,10 +156,12 @@ def packed_experts(weight: Tensor | QuantizedWeight) -> PackedWeight:
     return _packed_codes(weight.tensor) if isinstance(weight, QuantizedWeight) else PackedWeight.from_float(weight)
 
 
-def _packed_codes(weight: QuantizedTensor, bias: Tensor | None = None, input_bits: int = 15) -> PackedWeight:
+def _packed_codes(
+    weight: QuantizedTensor, bias: Tensor | None = None, input_bits: int | None = None
+) -> PackedWeight:
     return PackedWeight.from_codes(
         weight.codes, weight.scales, bits=weight.bits, group=weight.group, num_inputs=weight.width, bias=bias,
-        input_bits=input_bits,
+        input_bits=input_bits or INPUT_BITS[weight.bits],
     )  # fmt: skip
 
 

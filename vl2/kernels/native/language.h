@@ -44,7 +44,7 @@ struct Step {
     float* x;  // [rows][width]: embeddings, then states after the last norm
     int64_t num_rows, num_sequences;
     const Rows* sequences;
-    const float *cos, *sin;  // [rows][rotated dim]
+    const float *cos, *sin;  // [positions][rotated dim]
     void* cache;             // [layers][slots][width of a slot]
     int64_t layer_bytes, block_size;
     int32_t is_bfloat16;
@@ -123,8 +123,8 @@ class LanguageRun {
     }
 
     // Rotate `dim` values in place; interleaved pairs are brought apart first.
-    void rotate(int64_t row, float* x, int64_t dim, bool interleaved) {
-        const float *cos = step_->cos + row * dim, *sin = step_->sin + row * dim;
+    void rotate(int64_t position, float* x, int64_t dim, bool interleaved) {
+        const float *cos = step_->cos + position * dim, *sin = step_->sin + position * dim;
         const int64_t half = dim / 2;
         if (interleaved) {
             float apart[MOST_DIM];
@@ -177,13 +177,14 @@ class LanguageRun {
         parallel_for(looks_.size(), 1, [&](int64_t begin, int64_t end, int thread) {
             for (int64_t i = begin; i < end; i++) {
                 const Look& one = looks_[i];
-                lookups_[thread].look(cache_, one.sequence->table, one.limit, one.part, query(one.row), at,
-                                      parts_.data() + (one.place + one.part) * at.part_size());
+                lookups_[thread].look(cache_, one.sequence->table, one.limit, one.part, lookups_.size(), query(one.row),
+                                      at, parts_.data() + (one.place + one.part) * at.part_size());
             }
         });
         parallel_for(ends_.size(), 1, [&](int64_t begin, int64_t end, int) {
             for (int64_t i = begin; i < end; i++)
-                join_parts(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, out(ends_[i].row));
+                join_parts(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, cache_.is_bfloat16,
+                           out(ends_[i].row));
         });
     }
 
@@ -212,7 +213,7 @@ class LanguageRun {
         product(layer.qkv, projected_);
         each_token([&](const Rows& sequence, int64_t row, int64_t position) {
             float* queries = projected_.data() + row * 3 * width;
-            for (int h = 0; h < 2 * model_->heads; h++) rotate(row, queries + h * dim, dim, false);
+            for (int h = 0; h < 2 * model_->heads; h++) rotate(position, queries + h * dim, dim, false);
             for (int64_t i = 0; i < width; i++) queries[i] *= model_->scale;
             cache_.put(cache_.place(sequence.table, position), queries + width);
         });
@@ -277,10 +278,10 @@ class LanguageRun {
         each_token([&](const Rows& sequence, int64_t row, int64_t position) {
             float* latent = latents_.data() + row * (rank + rope);
             rms_norm(latent, layer.latent_norm, model_->latent_eps, rank, latent);
-            rotate(row, latent + rank, rope, true);
+            rotate(position, latent + rank, rope, true);
             cache_.put(cache_.place(sequence.table, position), latent);
             float* queries = projected_.data() + row * model_->heads * query_dim;
-            for (int h = 0; h < model_->heads; h++) rotate(row, queries + h * query_dim + model_->nope, rope, true);
+            for (int h = 0; h < model_->heads; h++) rotate(position, queries + h * query_dim + model_->nope, rope, true);
             for (int64_t i = 0; i < model_->heads * query_dim; i++) queries[i] *= model_->scale;
         });
     }

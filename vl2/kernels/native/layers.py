@@ -18,12 +18,18 @@ CACHE_DTYPES = (torch.float32, torch.bfloat16)
 
 
 @dataclass(frozen=True)
-class RowsOf:
-    """The rows of one sequence: `count` tokens from `position` on; its blocks in the order of its tokens."""
+class Rows:
+    """The rows of a step, sequence by sequence."""
 
-    count: int
-    position: int
-    table: Tensor  # [blocks] int32
+    counts: Sequence[int]  # of tokens, by sequence
+    starts: Sequence[int]  # the position of each sequence's first row
+    tables: Tensor  # [sequences, blocks] int32: the blocks of each, in the order of its positions
+    block_size: int
+
+    @property
+    def end(self) -> int:
+        """Return one more than the largest position."""
+        return max(start + count for start, count in zip(self.starts, self.counts, strict=True))
 
 
 class LanguageStack:
@@ -41,50 +47,49 @@ class LanguageStack:
         heads = shape.heads * shape.head_dim
         self.slot_width = shape.rank + shape.rope if shape.is_latent else 2 * heads
 
-    def run(
-        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Sequence[RowsOf], slots: Tensor, block_size: int
-    ) -> Tensor:
+    def run(self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> Tensor:
         """Return the states [R, D] behind the last norm for embeddings x [R, D], and write the cache.
 
-        `table` holds cosines and sines [R, Dr] of the positions, `slots` [layers, slots, W] is the cache; rows stand
-        sequence by sequence. Raises VL2Error when sizes do not fit.
+        `table` holds cosines and sines [P, Dr] of positions 0 .. P - 1 in float32, `slots` [layers, slots, W] is the
+        cache. Raises VL2Error when sizes do not fit.
         """
-        self._check(x, table, rows, slots, block_size)
-        states = x.detach().to(torch.float32, copy=True).contiguous()
-        cos, sin = (part.float().contiguous() for part in table)
-        sequences = (structs.Rows * len(rows))()
-        first = 0
-        for place, one in zip(sequences, rows, strict=True):
-            place.first, place.count, place.position, place.table = first, one.count, one.position, one.table.data_ptr()
-            first += one.count
-        step = structs.Step(
-            states.data_ptr(), len(states), len(rows), sequences, cos.data_ptr(), sin.data_ptr(), slots.data_ptr(),
-            slots.stride(0) * slots.element_size(), block_size, slots.dtype == torch.bfloat16,
+        self._check(x, table, rows, slots)
+        states = x.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+        sequences = (structs.Rows * len(rows.counts))()
+        address, step, first = rows.tables.data_ptr(), rows.tables.stride(0) * rows.tables.element_size(), 0
+        for number, (count, start) in enumerate(zip(rows.counts, rows.starts, strict=True)):
+            sequences[number] = structs.Rows(first, count, start, address + number * step)
+            first += count
+        call = structs.Step(
+            states.data_ptr(), len(states), len(sequences), sequences, table[0].data_ptr(), table[1].data_ptr(),
+            slots.data_ptr(), slots.stride(0) * slots.element_size(), rows.block_size, slots.dtype == torch.bfloat16,
         )  # fmt: skip
-        kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(step))
+        kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(call))
         return states
 
-    def _check(
-        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Sequence[RowsOf], slots: Tensor, block_size: int
-    ) -> None:
+    def _check(self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> None:
         """Nothing that C++ reads or writes may lie outside its tensor."""
-        count = sum(one.count for one in rows)
-        if x.shape != (count, self.shape.width) or x.device.type != "cpu" or min(o.count for o in rows) < 1:
+        count, tables = sum(rows.counts), rows.tables
+        if x.shape != (count, self.shape.width) or x.device.type != "cpu" or min(rows.counts) < 1:
             raise VL2Error("rows", "do not fit", got=list(x.shape), expected=[count, self.shape.width])
-        if any(part.shape != (count, self.rotated) for part in table):
-            raise VL2Error("rope table", "does not fit", got=list(table[0].shape), expected=[count, self.rotated])
+        end = rows.end
+        for part in table:
+            fits = part.dim() == 2 and len(part) >= end and part.shape[1] == self.rotated
+            if not fits or part.dtype != torch.float32 or not part.is_contiguous():
+                raise VL2Error("rope table", "does not fit", got=list(part.shape), expected=[end, self.rotated])
         fits = slots.dim() == 3 and len(slots) == self.shape.num_layers and slots.shape[2] == self.slot_width
         if not fits or not slots.is_contiguous() or slots.dtype not in CACHE_DTYPES:
             expected = [self.shape.num_layers, "slots", self.slot_width]
             raise VL2Error("cache", "does not fit", got=list(slots.shape), expected=expected)
-        for one in rows:
-            blocks = one.table[: -(-(one.position + one.count) // block_size)]
-            is_table = one.table.dtype == torch.int32 and one.table.is_contiguous() and one.position >= 0
-            if not is_table or len(blocks) * block_size < one.position + one.count:
-                raise VL2Error("block table", "is too short", got=len(one.table), expected=one.position + one.count)
-            low, high = (int(edge) for edge in blocks.aminmax())
-            if low < 0 or (high + 1) * block_size > slots.shape[1]:
-                raise VL2Error("block table", "names blocks outside the cache", got=[low, high])
+        is_table = tables.dim() == 2 and tables.dtype == torch.int32 and tables.is_contiguous()
+        if not is_table or len(tables) != len(rows.counts) or tables.shape[1] * rows.block_size < end:
+            expected = [len(rows.counts), -(-end // rows.block_size)]
+            raise VL2Error("block tables", "do not fit", got=list(tables.shape), expected=expected)
+        if min(rows.starts) < 0:
+            raise VL2Error("positions", "start below 0", got=min(rows.starts))
+        low, high = (int(edge) for edge in tables.aminmax())
+        if low < 0 or (high + 1) * rows.block_size > slots.shape[1]:
+            raise VL2Error("block tables", "name blocks outside the cache", got=[low, high])
 
 
 class VisionStack:

@@ -1,5 +1,6 @@
 // Attention of one query straight over the cache, in parts of a fixed number of slots that threads share out. A slot
-// holds what all heads keep of a token, so a part is read as one stream, and its sums are joined in one order.
+// holds what all heads keep of a token, so a part is read as one stream, chunk by chunk, and its sums are joined in one
+// order.
 #pragma once
 
 #include <algorithm>
@@ -52,141 +53,208 @@ inline F32 read16(const uint16_t* from, int64_t left) {
     return found;
 }
 
-constexpr int64_t PART_SLOTS = 64;
+constexpr int64_t PART_SLOTS = 64, CHUNK_SLOTS = LANES;
 inline int64_t num_parts(int64_t limit) { return (limit + PART_SLOTS - 1) / PART_SLOTS; }
+
+// Values of one head in a part stand as they were added up: of 32 bfloat16 values first the even ones, then the odd
+// ones. What is left of a row, and float32, stands in its own order.
+inline int64_t num_split(bool is_bfloat16, int64_t dim) { return is_bfloat16 ? dim / (2 * LANES) * (2 * LANES) : 0; }
 
 // What a thread needs to look at a part.
 class Lookup {
   public:
     // Look at the slots of part `number` below `limit`. queries [heads][key_dim] carry the scale; a part is, by head,
-    // the largest score, the sum of e^(score - largest), and the values summed with these weights.
-    void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, const float* queries,
-              const Span& at, float* part) {
-        cache.is_bfloat16 ? look_at<uint16_t>(cache, table, limit, number, queries, at, part)
-                          : look_at<float>(cache, table, limit, number, queries, at, part);
+    // the largest score, the sum of e^(score - largest), and the values summed with these weights. Memory is called for
+    // one chunk ahead; `stride` parts further is probably where this thread looks next.
+    void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, int64_t stride,
+              const float* queries, const Span& at, float* part) {
+        cache.is_bfloat16 ? look_at<uint16_t>(cache, table, limit, number, stride, queries, at, part)
+                          : look_at<float>(cache, table, limit, number, stride, queries, at, part);
     }
 
   private:
-    static constexpr int64_t AHEAD = 4;  // slots: each is a memory page of its own, which the processor does not foresee
+    template <class Value> struct Chunk {
+        const Value* const* slots;
+        int64_t count;
+    };
 
     template <class Value>
-    void look_at(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, const float* queries,
-                 const Span& at, float* part) {
-        const int64_t first = number * PART_SLOTS, count = std::min(PART_SLOTS, limit - first);
-        const Value* slots[PART_SLOTS + AHEAD];
-        for (int64_t s = 0; s < count; s++) slots[s] = cache.at<Value>(cache.place(table, first + s));
-        for (int64_t s = count; s < count + AHEAD; s++) slots[s] = slots[count - 1];
-        split(queries, at.heads * at.key_dim);
-        scores_.resize(at.heads * PART_SLOTS);
-        const int64_t shared_heads = at.is_shared ? at.heads / 4 * 4 : 0, keys = at.is_shared ? 1 : at.heads;
-        for (int64_t s = 0; s < count; s++) {
-            call_for(slots[s + AHEAD] + at.key, keys * at.key_dim);
-            const Value* key = slots[s] + at.key;
-            for (int h = 0; h < shared_heads; h += 4) score<4>(key, queries, at.key_dim, h, s);
-            for (int h = int(shared_heads); h < at.heads; h++)
-                score<1>(key + (at.is_shared ? 0 : h * at.key_dim), queries, at.key_dim, h, s);
-        }
+    void look_at(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, int64_t stride,
+                 const float* queries, const Span& at, float* part) {
+        const int64_t first = number * PART_SLOTS, end = std::min(first + PART_SLOTS, limit);
         float *tops = part, *totals = part + at.heads, *out = part + 2 * at.heads;
-        for (int h = 0; h < at.heads; h++) soften(scores_.data() + h * PART_SLOTS, count, tops + h, totals + h);
-        std::memset(out, 0, at.heads * at.value_dim * sizeof(float));
-        for (int64_t s = 0; s < count; s += 2) {
-            call_for(slots[s + AHEAD] + at.value, keys * at.value_dim);
-            call_for(slots[std::min(s + 1 + AHEAD, count)] + at.value, keys * at.value_dim);
-            add(slots[s] + at.value, s + 1 < count ? slots[s + 1] + at.value : nullptr, s, at, out);
+        std::fill(tops, tops + at.heads, -INFINITY);
+        std::memset(totals, 0, at.heads * (at.value_dim + 1) * sizeof(float));
+        split(queries, at.heads * at.key_dim);
+        const int64_t steps = at.key_dim / (2 * LANES) * CHUNK_SLOTS / TOGETHER + CHUNK_SLOTS;
+        ahead_.start(cache.width * sizeof(Value), at.heads * steps);
+        for (int64_t s = first; s < end; s++) ahead_.add(cache.at<Value>(cache.place(table, s)));
+        const int64_t probable = first + stride * PART_SLOTS;
+        for (int64_t s = probable; s < std::min(probable + Ahead::SLOTS, limit); s++)
+            ahead_.add(cache.at<Value>(cache.place(table, s)));
+        for (int64_t s = 0; s < end - first; s += CHUNK_SLOTS) {
+            const Chunk<Value> chunk{(const Value* const*)ahead_.slots(s), std::min(end - first - s, CHUNK_SLOTS)};
+            ahead_.move_to(s + chunk.count);
+            for (int h = 0; h < at.heads; h++) {
+                const int64_t head = at.is_shared ? 0 : h;
+                const F32 scores = score(chunk, at.key + head * at.key_dim, queries, at.key_dim, h);
+                const float top = std::max(tops[h], largest(scores)), fade = exp16(splat(tops[h] - top))[0];
+                const F32 weights = exp16(scores - top);
+                tops[h] = top, totals[h] = totals[h] * fade + sum(weights);
+                add(chunk, at.value + head * at.value_dim, weights, fade, at.value_dim, out + h * at.value_dim);
+            }
         }
+        ahead_.leave(end - first);
     }
 
-    template <class Value> static void call_for(const Value* from, int64_t count) {
-        for (int64_t i = 0; i < count; i += 64 / int64_t(sizeof(Value))) __builtin_prefetch(from + i, 0, 1);
-    }
+    // Calls memory for the slots that come next, little by little: a thousand calls at once would hold up the sums.
+    class Ahead {
+      public:
+        static constexpr int64_t SLOTS = CHUNK_SLOTS;  // how far ahead
+
+        // Slots of so many bytes; `times` calls are made while a chunk is looked at.
+        void start(int64_t bytes, int64_t times) {
+            bytes_ = bytes, lines_ = CHUNK_SLOTS * bytes / LINE_BYTES / times + 1, count_ = 0;
+        }
+        void add(const void* slot) {
+            if (count_ == 0) slot_ = slot == foreseen_ ? reached_ : 0, offset_ = 0;
+            slots_[count_++] = (const uint8_t*)slot;
+        }
+        const uint8_t* const* slots(int64_t first) const { return slots_ + first; }
+        void move_to(int64_t slot) { end_ = std::min(slot + SLOTS, count_); }
+        void call() {
+            if (slot_ >= end_) return;
+            const uint8_t* from = slots_[slot_] + offset_;
+            for (int64_t line = 0; line < lines_; line++) __builtin_prefetch(from + line * LINE_BYTES, 0, 2);
+            offset_ += lines_ * LINE_BYTES;
+            if (offset_ >= bytes_) offset_ = 0, slot_++;
+        }
+        void leave(int64_t slot) {
+            foreseen_ = slot < count_ ? slots_[slot] : nullptr;
+            reached_ = std::max(slot_ - slot, int64_t(0));
+        }
+
+      private:
+        static constexpr int64_t LINE_BYTES = 64;
+        const uint8_t* slots_[PART_SLOTS + SLOTS];
+        const void* foreseen_ = nullptr;
+        int64_t bytes_ = 0, lines_ = 0, count_ = 0, end_ = 0, slot_ = 0, offset_ = 0, reached_ = 0;
+    };
+
+    static constexpr int TOGETHER = 8;  // slots of which the scores are summed side by side
 
     // Queries as two bfloat16 parts, so that products of pairs keep 16 bits of them.
     void split(const float* queries, int64_t count) {
         high_.resize(count), low_.resize(count);
-        for (int64_t i = 0; i < count; i++) {
+        int64_t i = 0;
+        for (; i + LANES <= count; i += LANES) {
+            const F32 query = load<F32>(queries + i);
+            store(high_.data() + i, narrow16(query));
+            store(low_.data() + i, narrow16(query - widen16(high_.data() + i)));
+        }
+        for (; i < count; i++) {
             high_[i] = narrow(queries[i]);
             low_[i] = narrow(queries[i] - widen(high_[i]));
         }
     }
 
-    // Scores of HEADS heads that look at one key.
-    template <int HEADS> void score(const uint16_t* key, const float* queries, int64_t dim, int head, int64_t s) {
-        F32 total[HEADS] = {};
+    // The scores of one head at the slots of a chunk; -infinity where there is none.
+    template <class Value>
+    F32 score(const Chunk<Value>& chunk, int64_t key, const float* queries, int64_t dim, int head) {
+        float scores[CHUNK_SLOTS];
+        for (int64_t s = 0; s < chunk.count; s += TOGETHER) {
+            const Value* keys[TOGETHER];
+            for (int i = 0; i < TOGETHER; i++) keys[i] = chunk.slots[std::min(s + i, chunk.count - 1)] + key;
+            F32 found[TOGETHER] = {};
+            int64_t d = 0;
+            if constexpr (sizeof(Value) == 2) {
+                for (; d + 2 * LANES <= dim; d += 2 * LANES) {
+                    ahead_.call();
+                    const U32 high = load<U32>(high_.data() + head * dim + d), low = load<U32>(low_.data() + head * dim + d);
+                    for (int i = 0; i < TOGETHER; i++) {
+                        const U32 pairs = load<U32>(keys[i] + d);
+                        found[i] = dot_pairs(dot_pairs(found[i], pairs, high), pairs, low);
+                    }
+                }
+            }
+            for (; d < dim; d += LANES) {
+                const F32 query = load_some(queries + head * dim + d, dim - d);
+                for (int i = 0; i < TOGETHER; i++) found[i] += query * read16(keys[i] + d, dim - d);
+            }
+            sums(found, scores + s);
+        }
+        for (int64_t s = chunk.count; s < CHUNK_SLOTS; s++) scores[s] = -INFINITY;
+        return load<F32>(scores);
+    }
+
+    // out = out * fade + the weighted values of a chunk
+    void add(const Chunk<uint16_t>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
+        constexpr int PAIRS = 4;  // of registers: 128 values
         int64_t d = 0;
-        for (; d + 2 * LANES <= dim; d += 2 * LANES) {
-            const U32 pairs = load<U32>(key + d);
-            for (int h = 0; h < HEADS; h++) {
-                total[h] = dot_pairs(total[h], pairs, load<U32>(high_.data() + (head + h) * dim + d));
-                total[h] = dot_pairs(total[h], pairs, load<U32>(low_.data() + (head + h) * dim + d));
+        for (; d + PAIRS * 2 * LANES <= dim; d += PAIRS * 2 * LANES) add_pairs<PAIRS>(chunk, value + d, weights, fade, out + d);
+        for (; d + 2 * LANES <= dim; d += 2 * LANES) add_pairs<1>(chunk, value + d, weights, fade, out + d);
+        add_rest(chunk, value, weights, fade, d, dim, out);
+    }
+    void add(const Chunk<float>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
+        add_rest(chunk, value, weights, fade, 0, dim, out);
+    }
+
+    template <int PAIRS>
+    void add_pairs(const Chunk<uint16_t>& chunk, int64_t value, F32 weights, float fade, float* out) {
+        F32 even[PAIRS], odd[PAIRS];
+        for (int p = 0; p < PAIRS; p++) {
+            even[p] = load<F32>(out + 2 * p * LANES) * fade;
+            odd[p] = load<F32>(out + (2 * p + 1) * LANES) * fade;
+        }
+        for (int64_t s = 0; s < chunk.count; s++) {
+            const float weight = weights[s];
+            ahead_.call();
+            for (int p = 0; p < PAIRS; p++) {
+                const U32 pairs = load<U32>(chunk.slots[s] + value + 2 * p * LANES);
+                even[p] += (F32)(pairs << 16) * weight;
+                odd[p] += (F32)(pairs & 0xffff0000u) * weight;
             }
         }
-        finish(key, queries, dim, d, head, s, total);
-    }
-
-    template <int HEADS> void score(const float* key, const float* queries, int64_t dim, int head, int64_t s) {
-        F32 total[HEADS] = {};
-        finish(key, queries, dim, 0, head, s, total);
-    }
-
-    template <int HEADS, class Value>
-    void finish(const Value* key, const float* queries, int64_t dim, int64_t d, int head, int64_t s, F32 (&total)[HEADS]) {
-        for (; d < dim; d += LANES) {
-            const F32 values = read16(key + d, dim - d);
-            for (int h = 0; h < HEADS; h++) total[h] += load_some(queries + (head + h) * dim + d, dim - d) * values;
+        for (int p = 0; p < PAIRS; p++) {
+            store(out + 2 * p * LANES, even[p]);
+            store(out + (2 * p + 1) * LANES, odd[p]);
         }
-        for (int h = 0; h < HEADS; h++) scores_[(head + h) * PART_SLOTS + s] = sum(total[h]);
     }
 
-    static void soften(float* row, int64_t count, float* top, float* total) {
-        for (int64_t s = count; s < PART_SLOTS; s++) row[s] = -INFINITY;
-        F32 most = splat(-INFINITY), totals = {};
-        for (int64_t s = 0; s < PART_SLOTS; s += LANES) {
-            const F32 score = load<F32>(row + s);
-            most = select(score > most, score, most);
-        }
-        *top = largest(most);
-        for (int64_t s = 0; s < PART_SLOTS; s += LANES) {
-            const F32 weight = exp16(load<F32>(row + s) - *top);
-            store(row + s, weight);
-            totals += weight;
-        }
-        *total = sum(totals);
-    }
-
-    // Add the values of two slots, or of the last one.
     template <class Value>
-    void add(const Value* first, const Value* second, int64_t s, const Span& at, float* out) const {
-        if (second == nullptr) second = first;  // its weight is 0: the row is filled up behind the last slot
-        for (int h = 0; h < at.heads; h++, out += at.value_dim) {
-            const float weight = scores_[h * PART_SLOTS + s], next = scores_[h * PART_SLOTS + s + 1];
-            const int64_t from = at.is_shared ? 0 : h * at.value_dim;
-            int64_t d = 0;
-            for (; d + LANES <= at.value_dim; d += LANES)
-                store(out + d, load<F32>(out + d) + weight * read16(first + from + d, LANES) +
-                                   next * read16(second + from + d, LANES));
-            for (; d < at.value_dim; d++)
-                out[d] += weight * read16(first + from + d, 1)[0] + next * read16(second + from + d, 1)[0];
+    void add_rest(const Chunk<Value>& chunk, int64_t value, F32 weights, float fade, int64_t d, int64_t dim,
+                         float* out) {
+        ahead_.call();
+        for (; d < dim; d += LANES) {
+            F32 total = load_some(out + d, dim - d) * fade;
+            for (int64_t s = 0; s < chunk.count; s++) total += read16(chunk.slots[s] + value + d, dim - d) * weights[s];
+            store_some(out + d, total, dim - d);
         }
     }
 
-    std::vector<float> scores_;  // [heads][PART_SLOTS]
     std::vector<uint16_t> high_, low_;
+    Ahead ahead_;
 };
 
 // Join the parts of one query: out [heads][value_dim].
-inline void join_parts(const float* parts, int64_t count, const Span& at, float* out) {
+inline void join_parts(const float* parts, int64_t count, const Span& at, bool is_bfloat16, float* out) {
+    const int64_t split = num_split(is_bfloat16, at.value_dim);
+    std::vector<float> joined(at.value_dim);
     for (int h = 0; h < at.heads; h++, out += at.value_dim) {
         float top = -INFINITY, total = 0;
         for (int64_t p = 0; p < count; p++) top = std::max(top, parts[p * at.part_size() + h]);
-        std::memset(out, 0, at.value_dim * sizeof(float));
+        std::fill(joined.begin(), joined.end(), 0.0f);
         for (int64_t p = 0; p < count; p++) {
             const float* part = parts + p * at.part_size();
             const float weight = std::exp(part[h] - top);
             const float* values = part + 2 * at.heads + h * at.value_dim;
             total += weight * part[at.heads + h];
-            for (int64_t d = 0; d < at.value_dim; d++) out[d] += weight * values[d];
+            for (int64_t d = 0; d < at.value_dim; d++) joined[d] += weight * values[d];
         }
-        for (int64_t d = 0; d < at.value_dim; d++) out[d] /= total;
+        for (int64_t d = 0; d < at.value_dim; d++) {
+            const int64_t block = d / (2 * LANES) * (2 * LANES), lane = d - block;
+            out[d] = joined[d < split ? block + lane / 2 + lane % 2 * LANES : d] / total;
+        }
     }
 }
 

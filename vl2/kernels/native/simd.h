@@ -124,6 +124,26 @@ inline float sum(F32 x) {
 #endif
 }
 
+// The sums of eight vectors, side by side: less than half the work of one after the other.
+inline void sums(const F32* x, float* to) {
+#if defined(__AVX512F__)
+    const auto halves = [&](int i) {
+        const __m512 a = (__m512)x[i], b = (__m512)x[i + 1];
+        return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x44), _mm512_shuffle_f32x4(a, b, 0xee));
+    };
+    const auto quarters = [&](int i) {  // lanes 4j .. 4j + 3 are left of x[i + j]
+        const __m512 a = halves(i), b = halves(i + 2);
+        return _mm512_add_ps(_mm512_shuffle_f32x4(a, b, 0x88), _mm512_shuffle_f32x4(a, b, 0xdd));
+    };
+    const __m512 a = quarters(0), b = quarters(4);
+    const __m512 pairs = _mm512_add_ps(_mm512_shuffle_ps(a, b, 0x88), _mm512_shuffle_ps(a, b, 0xdd));
+    const F32 all = (F32)_mm512_add_ps(pairs, _mm512_permute_ps(pairs, 0xb1));
+    for (int i = 0; i < 4; i++) to[i] = all[4 * i], to[4 + i] = all[4 * i + 2];
+#else
+    for (int i = 0; i < 8; i++) to[i] = sum(x[i]);
+#endif
+}
+
 // e^x to about 2 units in the last place: 2^n times a polynomial on half a binade. Below -87 it is 0: numbers that are
 // almost nothing would slow every sum they enter.
 inline F32 exp16(F32 x) {

@@ -164,19 +164,22 @@ void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, flo
         for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
 }
 
+// The high nibble of a byte is left where it is, sixteen times its value, until its group is summed.
 template <int ROWS, bool FOUR_BITS, bool SPLIT>
 void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
              const int32_t* sums, int64_t cols, int group, float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
+    constexpr int OFFSET = FOUR_BITS ? 8 : 128;
     const int num_loads = group / 4 / QUADS;
     F32 acc[ROWS] = {};
     for (int64_t g = 0; g < cols / group; g++) {
         // even and odd loads apart: one chain of sums would wait for itself
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
+        for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= OFFSET * sums[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
             const I32 bytes = load<I32>(w);
             for (int q = 0; q < QUADS; q++) {
-                const I32 quad = FOUR_BITS ? (bytes >> 4 * q) & 0x0f0f0f0f : bytes;
+                const I32 quad = !FOUR_BITS ? bytes : bytes & (q == 0 ? 0x0f0f0f0f : int32_t(0xf0f0f0f0));
                 const int chain = FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
                 for (int m = 0; m < ROWS; m++) {
                     tops[chain][m] = dot_quad(tops[chain][m], quad, high[m]);
@@ -188,9 +191,9 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
         }
         const F32 scale = widen16(scales + g * LANES);
         for (int m = 0; m < ROWS; m++) {
-            const I32 top = tops[0][m] + tops[1][m], bottom = bottoms[0][m] + bottoms[1][m];
-            const I32 whole = (SPLIT ? top * 128 + bottom : top) - (FOUR_BITS ? 8 : 128) * sums[g * ROWS + m];
-            acc[m] += to_float(whole) * (scale * steps[g * ROWS + m]);
+            const I32 top = tops[0][m] + (FOUR_BITS ? tops[1][m] >> 4 : tops[1][m]);
+            const I32 bottom = bottoms[0][m] + (FOUR_BITS ? bottoms[1][m] >> 4 : bottoms[1][m]);
+            acc[m] += to_float(SPLIT ? (top << 7) + bottom : top) * (scale * steps[g * ROWS + m]);
         }
     }
     for (int m = 0; m < ROWS; m++) store(out + m * LANES, acc[m]);
