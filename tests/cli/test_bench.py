@@ -14,7 +14,7 @@ from vl2.cli.bench_measure import Measure, Sample
 from vl2.cli.bench_report import remarks, summarise
 from vl2.cli.bench_rival import Rival
 from vl2.cli.bench_run import BenchSettings, Results, Row
-from vl2.cli.bench_weights import activated_bytes, random_model
+from vl2.cli.bench_weights import WeightBytes, random_model, vision_operations
 from vl2.core.errors import VL2Error
 from vl2.model import PRESETS
 from vl2.weights.empty import empty_model
@@ -60,7 +60,8 @@ def test_all_figures_are_measured_in_turns_and_written(tmp_path: Path) -> None:
         assert row["path"].startswith(("native", "PyTorch")) and row["path"].endswith("bf16")
         assert row["rival_path"].endswith("fp32")
         assert row["summary"]["ratio"]["median"] > 0
-        assert (row["read_bytes"] is not None) is (row["measure"]["what"] == "decode" and row["measure"]["batch"] == 1)
+        assert (row["read_bytes"] is not None) is (row["measure"]["what"] == "decode")
+        assert (row["summary"]["share_of_limit"] is None) is (row["measure"]["what"] == "prefill")
     assert record["versions"]["torch"] == torch.__version__
     assert record["settings"]["preset"] == "pocket"
     assert str(tmp_path) not in out.read_text()
@@ -147,7 +148,7 @@ def test_a_row_is_summarised_pair_by_pair() -> None:
     assert found.rival is not None and found.ratio is not None
     assert found.rival.median == 2.5
     assert (found.ratio.median, found.ratio.least, found.ratio.greatest) == (2.0, 1.0, 3.0)
-    assert found.share_of_read == 0.5
+    assert found.share_of_limit == 0.5
     assert Measure(what="vision", amount=4).figure(2.0) == 0.5
     assert Measure(what="decode", amount=4, batch=3).figure(2.0) == 6.0
 
@@ -172,7 +173,7 @@ def test_decoding_behind_a_held_context_equals_decoding_behind_a_prompt() -> Non
     contender.prefill(ids[:20])
     assert torch.allclose(contender.decode(ids[20:])[0], whole, atol=1e-4)
     contender.hold(3, 20, 4)
-    assert contender.decode(torch.tensor([1, 2, 3])).shape == (3, 2048)
+    assert [line.shape for line in contender.decode(torch.tensor([1, 2, 3]))] == [(2048,)] * 3
 
 
 def test_settings_name_all_work() -> None:
@@ -184,8 +185,15 @@ def test_settings_name_all_work() -> None:
 
 
 def test_the_bytes_read_for_a_token_of_tiny() -> None:
-    gigabytes = {
-        name: activated_bytes(empty_model(config_in(name, "tiny", None), torch.bfloat16).to(torch.bfloat16)) / 1e9
+    weights = {
+        name: WeightBytes.of(empty_model(config_in(name, "tiny", None), torch.bfloat16).to(torch.bfloat16))
         for name in ("bf16", "int8", "int4")
     }
-    assert gigabytes == pytest.approx({"bf16": 1.150, "int8": 0.595, "int4": 0.308}, rel=0.01)
+    assert {name: weight.read(1) / 1e9 for name, weight in weights.items()} == pytest.approx(
+        {"bf16": 1.150, "int8": 0.595, "int4": 0.308}, rel=0.01
+    )
+    assert weights["bf16"].read(8) / weights["bf16"].read(1) == pytest.approx(2.9, rel=0.01)  # 35 of 64 experts
+
+
+def test_the_operations_of_a_tile() -> None:
+    assert vision_operations(PRESETS["tiny"].vision_config) == pytest.approx(670e9, rel=0.01)

@@ -9,7 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from vl2.cli.bench_weights import activated_bytes, fill_like_cache, random_model
+from vl2.cli.bench_weights import WeightBytes, fill_like_cache, random_model
 from vl2.core.errors import VL2Error, nearest
 from vl2.engine.cache import BLOCK_SIZE, PagedCache
 from vl2.engine.engine import STEP_TOKENS
@@ -62,12 +62,12 @@ def build_contender(preset: str, precision: str, folder: Path | None = None) -> 
         model = random_model(config, DTYPES[precision])
     else:
         model = load_model(folder, dtype=DTYPES[precision])
-    weights = activated_bytes(model)  # packing hides them
+    weights = WeightBytes.of(model)  # packing hides them
     model = pack_model(model)
     language, vision = kernels_of(model)
     vision_precision = precision if precision not in QUANTIZED else f"int{QUANTIZED[precision].vision_bits}"
     return EngineContender(
-        model, path=f"{language}, {precision}", vision_path=f"{vision}, {vision_precision}", activated_bytes=weights
+        model, path=f"{language}, {precision}", vision_path=f"{vision}, {vision_precision}", weights=weights
     )
 
 
@@ -107,8 +107,8 @@ def kernels_of(model: VL2) -> tuple[str, str]:
 class EngineContender:
     """A model as the engine's runner runs it: paged cache, prompts in chunks, one token a sequence and step."""
 
-    def __init__(self, model: VL2, *, path: str, vision_path: str, activated_bytes: int) -> None:
-        self.model, self.path, self.activated_bytes = model, path, activated_bytes
+    def __init__(self, model: VL2, *, path: str, vision_path: str, weights: WeightBytes) -> None:
+        self.model, self.path, self.weights = model, path, weights
         self.vision_path = vision_path
         self._num_blocks = 0  # of the runner's cache
         self._runner: Runner | None = None
@@ -135,8 +135,8 @@ class EngineContender:
         runner = self._start(torch.randint(vocab_size, (batch, context)).tolist(), room)
         fill_like_cache(runner.cache.slots)
 
-    def decode(self, ids: Tensor) -> Tensor:
-        """Return the logits [B, V] behind one more token [B] of each sequence."""
+    def decode(self, ids: Tensor) -> list[Tensor]:
+        """Return the logits [V] behind one more token of each sequence; ids [B]."""
         if self._runner is None:
             raise RuntimeError("decode follows hold")
         chunks: list[Chunk] = []
@@ -145,13 +145,13 @@ class EngineContender:
             chunks.append(Chunk(sequence, len(sequence.tokens) - 1, len(sequence.tokens)))
         with beside_kernels(self.model):
             logits = self._runner.run(chunks, {})
-            return torch.stack([logits[sequence.number][-1] for sequence in self._sequences])  # [B, V]
+        return [logits[sequence.number][-1] for sequence in self._sequences]
 
-    def read_bytes(self, context: int) -> int:
-        """Return what one token behind `context` others reads: its share of the weights, and the cache."""
+    def read_bytes(self, context: int, batch: int) -> int:
+        """Return what a step of `batch` sequences behind `context` tokens reads: weights, each once, and the cache."""
         language = self.model.config.language_config
         entry = language.cache_width * self.model.tile_newline.dtype.itemsize
-        return self.activated_bytes + context * language.num_hidden_layers * entry
+        return self.weights.read(batch) + batch * context * language.num_hidden_layers * entry
 
     def _start(self, rows: list[list[int]], room: int) -> Runner:
         """Give each row its own run of blocks in a cache; a cache of the size is used again."""

@@ -41,7 +41,7 @@ class Summary:
     own: Spread
     rival: Spread | None
     ratio: Spread | None
-    share_of_read: float | None  # of the bytes a second that memory gave in the same rounds
+    share_of_limit: float | None  # decoding: of the memory's speed in the same rounds; vision: of bf16 products
     others: float | None  # cores that other processes kept busy
 
 
@@ -51,16 +51,12 @@ def summarise(row: Row) -> Summary:
     own = [measure.figure(sample.seconds) for sample in row.samples]
     rival = [measure.figure(sample.seconds) for sample in row.rival_samples]
     ratio = [b.seconds / a.seconds for a, b in zip(row.samples, row.rival_samples, strict=False)]
-    share = None
-    if row.read_bytes is not None:
-        rates = [row.read_bytes * figure / 1e9 for figure in own]
-        share = _spread([rate / gbps for rate, gbps in zip(rates, row.read_gbps, strict=True)]).median
     others = [s.others for s in (*row.samples, *row.rival_samples) if s.others is not None]
     return Summary(
         own=_spread(own),
         rival=_spread(rival) if rival else None,
         ratio=_spread(ratio) if ratio else None,
-        share_of_read=share,
+        share_of_limit=_share_of_limit(row),
         others=_spread(others).median if others else None,
     )
 
@@ -71,13 +67,13 @@ def to_table(results: Results) -> Table:
     from rich.table import Table
 
     title = f"{results.settings.preset}, {results.settings.threads} threads"
-    table = Table("", "precision", "figure", "", "rival", "figure", "ratio", "of read", "path", title=title, box=None)
+    table = Table("", "precision", "figure", "", "rival", "figure", "ratio", "of limit", "path", title=title, box=None)
     for row in results.rows:
         found = summarise(row)
         table.add_row(
             str(row.measure), row.precision, _shown(found.own), row.measure.unit, row.rival or "",
             _shown(found.rival) if found.rival else "", _shown(found.ratio) if found.ratio else "",
-            f"{found.share_of_read:.0%}" if found.share_of_read is not None else "", row.path,
+            f"{found.share_of_limit:.0%}" if found.share_of_limit is not None else "", row.path,
         )  # fmt: skip
     table.width = Console(width=WIDEST).measure(table).maximum  # not the terminal's: a piped table is not folded
     return table
@@ -90,6 +86,7 @@ def remarks(results: Results) -> list[str]:
         f"Memory is read at {_shown(_spread(gbps))} GB/s; bf16 products run at "
         f"{_shown(_spread(results.matmul_gflops))} GFLOP/s."
     ]
+    lines += _of_one(results)
     busy = [str(row.measure) for row in results.rows if (summarise(row).others or 0) > BUSY_CORES]
     if busy:
         lines.append(
@@ -166,6 +163,33 @@ def _draw(panel: Axes, rows: list[Row]) -> None:
 
 def _row_to_dict(row: Row) -> dict[str, Any]:
     return asdict(row) | {"unit": row.measure.unit, "summary": asdict(summarise(row))}
+
+
+def _share_of_limit(row: Row) -> float | None:
+    steps = [row.measure.amount / sample.seconds for sample in row.samples]  # of decoding, or tiles
+    if row.read_bytes is not None:
+        return _spread([row.read_bytes * rate / 1e9 / g for rate, g in zip(steps, row.read_gbps, strict=True)]).median
+    if row.operations is not None:
+        return _spread(steps).median * row.operations / 1e9 / _spread(row.matmul_gflops).median
+    return None
+
+
+def _of_one(results: Results) -> list[str]:
+    """Say how many times the tokens of one sequence several give, and how many the bytes they read allow."""
+    decoded = [row for row in results.rows if row.measure.what == "decode"]
+    alone = {(row.precision, row.measure.context): row for row in decoded if row.measure.batch == 1}
+    lines: list[str] = []
+    for row in decoded:
+        one = alone.get((row.precision, row.measure.context))
+        if row.measure.batch == 1 or one is None or not row.read_bytes or not one.read_bytes:
+            continue
+        found, single = (summarise(r).own.median for r in (row, one))
+        allowed = row.measure.batch * one.read_bytes / row.read_bytes
+        lines.append(
+            f"{row.measure}, {row.precision}: {found / single:.2f} times the tokens of one; the bytes allow "
+            f"{allowed:.2f}."
+        )
+    return lines
 
 
 def _disk_reads(row: Row) -> int:

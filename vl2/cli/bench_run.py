@@ -15,6 +15,7 @@ from vl2.cli.bench_contender import DTYPES, EngineContender, build_contender, ch
 from vl2.cli.bench_measure import Measure, Sample, take
 from vl2.cli.bench_rival import Rival
 from vl2.cli.bench_roofline import DEFAULT_READ_BYTES, Roofline, matmul_gflops
+from vl2.cli.bench_weights import vision_operations
 from vl2.core.errors import VL2Error
 from vl2.engine.engine import STEP_TOKENS
 from vl2.kernels.native.library import library, set_num_threads
@@ -67,7 +68,9 @@ class Row:
     path: str
     rival: str | None = None
     rival_path: str | None = None
-    read_bytes: int | None = None  # by one step of a single sequence
+    read_bytes: int | None = None  # by one step of decoding
+    operations: int | None = None  # of one tile
+    matmul_gflops: list[float] = field(default_factory=list)  # of products of the vision tower's size
     samples: list[Sample] = field(default_factory=list)
     rival_samples: list[Sample] = field(default_factory=list)
     read_gbps: list[float] = field(default_factory=list)
@@ -109,7 +112,7 @@ def run_bench(settings: BenchSettings, say: Say) -> Results:
                 with start_rival() as rival:
                     results.versions |= rival.versions if rival is not None else {}
                     rows = [
-                        _row(contender, measure, precision, rival)
+                        _row(contender, measure, precision, rival, results.matmul_gflops)
                         for measure in measures
                         if is_last or _peer_does(measure)
                     ]
@@ -172,12 +175,14 @@ def _rivals(settings: BenchSettings, precision: str) -> list[Start]:
     return rivals
 
 
-def _row(contender: EngineContender, measure: Measure, precision: str, rival: Rival | None) -> Row:
-    row = Row(measure=measure, precision=precision, path=contender.path)
+def _row(
+    contender: EngineContender, measure: Measure, precision: str, rival: Rival | None, matmul_gflops: list[float]
+) -> Row:
+    row = Row(measure=measure, precision=precision, path=contender.path, matmul_gflops=matmul_gflops)
     if measure.what == "vision":
-        row.path = contender.vision_path
-    if measure.what == "decode" and measure.batch == 1:
-        row.read_bytes = contender.read_bytes(measure.context)
+        row.path, row.operations = contender.vision_path, vision_operations(contender.model.config.vision_config)
+    if measure.what == "decode":
+        row.read_bytes = contender.read_bytes(measure.context, measure.batch)
     if rival is not None and (rival.name != "llama.cpp" or _peer_does(measure)):
         row.rival, row.rival_path = rival.name, rival.path
     return row

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from vl2.model import VL2, VL2Config
+from vl2.model.config import VisionConfig
 from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.names import PARTS
 
@@ -55,11 +57,33 @@ def fill_like_cache(slots: Tensor) -> None:
     _tile(slots, _block(slots.dtype, slots.numel()), 0)
 
 
-def activated_bytes(model: VL2) -> int:
-    """Return the bytes of the weights that a token of text meets: K of E experts, and no table of embeddings."""
-    language = model.config.language_config
-    share = (language.num_experts_per_tok or 0) / (language.n_routed_experts or 1)
-    return round(sum(size * (share if is_routed else 1.0) for size, is_routed in _language_sizes(model)))
+@dataclass(frozen=True)
+class WeightBytes:
+    """What the language model's weights weigh, without the table of embeddings."""
+
+    always: int  # read for every token
+    routed: int  # of all experts together
+    top_k: int
+    num_experts: int
+
+    @classmethod
+    def of(cls, model: VL2) -> WeightBytes:
+        """Weigh a model that is not packed yet."""
+        config, sizes = model.config.language_config, list(_language_sizes(model))
+        always, routed = (sum(size for size, is_routed in sizes if is_routed is wanted) for wanted in (False, True))
+        return cls(always, routed, config.num_experts_per_tok or 0, config.n_routed_experts or 1)
+
+    def read(self, batch: int) -> int:
+        """Return the bytes of a step over `batch` tokens: K of E experts each, as likely one as the other."""
+        share = 1 - (1 - self.top_k / self.num_experts) ** batch
+        return round(self.always + share * self.routed)
+
+
+def vision_operations(config: VisionConfig) -> int:
+    """Return the additions and multiplications of a tile's products in the blocks of the vision tower."""
+    patches, width, hidden = config.patches_per_side**2, config.width, round(config.width * config.mlp_ratio)
+    weights = config.layers * (4 * width**2 + 2 * width * hidden)
+    return 2 * patches * weights + 4 * config.layers * patches**2 * width
 
 
 def _language_sizes(model: VL2) -> Iterator[tuple[int, bool]]:

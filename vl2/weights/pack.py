@@ -66,7 +66,7 @@ class PackedLanguage(nn.Module):
         packed = [_layer(layers.popleft(), self.config, kept) for _ in range(len(layers))]
         self.stack = LanguageStack(_shape(self.config, norm, scale), packed, kept)
         self.head = PackedLinear(packed_linear(source.head))
-        self._rope = (norm.new_empty(0, 0),) * 2  # of the positions seen so far
+        self._rope: RopeTable = (norm.new_empty(0, 0), norm.new_empty(0, 0))  # of the positions seen so far
         del source.head
 
     def rope(self, positions: Tensor) -> RopeTable:
