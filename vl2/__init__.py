@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import torch
 
     from vl2.engine.assistant import Assistant
+    from vl2.engine.engine import CacheDtype
     from vl2.model.context import RopeScalingType
 
 __version__ = "0.1.0"
@@ -26,11 +27,12 @@ def load(
     max_context: int | None = None,
     rope_scaling: RopeScalingType | None = None,
     num_draft_tokens: int = 0,
+    cache_dtype: CacheDtype | None = None,
 ) -> Assistant:
     """Load a model, see `vl2.engine.assistant.load`."""
     from vl2.engine import assistant  # torch takes seconds to import; `import vl2` does not need it
 
     return assistant.load(
         model, device=device, dtype=dtype, max_tiles=max_tiles, max_context=max_context, rope_scaling=rope_scaling,
-        num_draft_tokens=num_draft_tokens,
+        num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype,
     )  # fmt: skip

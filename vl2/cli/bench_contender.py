@@ -12,11 +12,12 @@ from torch import Tensor
 from vl2.cli.bench_weights import WeightBytes, fill_like_cache, random_model
 from vl2.core.errors import VL2Error, nearest
 from vl2.engine.cache import BLOCK_SIZE, PagedCache
-from vl2.engine.engine import STEP_TOKENS
+from vl2.engine.engine import STEP_TOKENS, CacheDtype, slot_dtype
 from vl2.engine.runner import Runner
 from vl2.engine.scheduler import Chunk
 from vl2.engine.sequence import Sequence
 from vl2.kernels import grouped, sdpa
+from vl2.kernels.cache_entry import entry_bytes
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.model.config import QuantizationConfig
 from vl2.weights import load_model
@@ -107,9 +108,12 @@ def kernels_of(model: VL2) -> tuple[str, str]:
 class EngineContender:
     """A model as the engine's runner runs it: paged cache, prompts in chunks, one token a sequence and step."""
 
-    def __init__(self, model: VL2, *, path: str, vision_path: str, weights: WeightBytes) -> None:
+    def __init__(
+        self, model: VL2, *, path: str, vision_path: str, weights: WeightBytes, cache_dtype: CacheDtype | None = None,
+    ) -> None:  # fmt: skip
         self.model, self.path, self.weights = model, path, weights
         self.vision_path = vision_path
+        self.slot_dtype = slot_dtype(model, cache_dtype)
         self._num_blocks = 0  # of the runner's cache
         self._runner: Runner | None = None
         self._sequences: list[Sequence] = []
@@ -133,7 +137,7 @@ class EngineContender:
         """Start `batch` sequences behind `context` random tokens."""
         vocab_size = self.model.config.language_config.vocab_size
         runner = self._start(torch.randint(vocab_size, (batch, context)).tolist(), room)
-        fill_like_cache(runner.cache.slots)
+        fill_like_cache(runner.cache)
 
     def decode(self, ids: Tensor) -> list[Tensor]:
         """Return the logits [V] behind one more token of each sequence; ids [B]."""
@@ -150,7 +154,7 @@ class EngineContender:
     def read_bytes(self, context: int, batch: int) -> int:
         """Return what a step of `batch` sequences behind `context` tokens reads: weights, each once, and the cache."""
         language = self.model.config.language_config
-        entry = language.cache_width * self.model.tile_newline.dtype.itemsize
+        entry = entry_bytes(language.cache_width, language.cache_parts, self.slot_dtype)
         return self.weights.read(batch) + batch * context * language.num_hidden_layers * entry
 
     def _start(self, rows: list[list[int]], room: int) -> Runner:
@@ -161,7 +165,7 @@ class EngineContender:
             self._runner = None  # frees its cache before the next one is made
             newline = self.model.tile_newline
             cache = PagedCache.empty(
-                self.model.config.language_config, num_blocks=num_blocks, dtype=newline.dtype, device=newline.device
+                self.model.config.language_config, num_blocks=num_blocks, dtype=self.slot_dtype, device=newline.device
             )
             self._runner, self._num_blocks = Runner(self.model, cache), num_blocks
         self._sequences = [

@@ -9,6 +9,8 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from vl2.engine.cache import PagedCache
+from vl2.kernels.cache_entry import store_entries
 from vl2.model import VL2, VL2Config
 from vl2.model.config import VisionConfig
 from vl2.weights.empty import empty_model, model_tensors
@@ -52,9 +54,13 @@ def fill_random(module: Module, router: str = ".router.weight") -> Module:
     return module
 
 
-def fill_like_cache(slots: Tensor) -> None:
-    """Fill cache slots as if tokens had been read: timing does not depend on what they were."""
-    _tile(slots, _block(slots.dtype, slots.numel()), 0)
+def fill_like_cache(cache: PagedCache) -> None:
+    """Fill a cache as if tokens had been read: timing does not depend on what they were."""
+    if not cache.group:
+        _tile(cache.slots, _block(cache.slots.dtype, cache.slots.numel()), 0)
+        return
+    for layer in cache.slots:
+        layer.copy_(store_entries(torch.randn(len(layer), cache.width), cache.group))
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ class RunOptions:
         Literal["yarn", "linear"] | None, typer.Option(help="Stretch positions, beyond the trained context.")
     ] = None
     draft_tokens: Annotated[int, typer.Option(min=0, help="Guess so many ahead; the answer stays.")] = 0
+    cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Remember tokens in half the memory.")] = None
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False

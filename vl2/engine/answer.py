@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from vl2.core.boxes import Box
-from vl2.engine.engine import STEP_TOKENS
+from vl2.engine.engine import STEP_TOKENS, CacheDtype
 from vl2.engine.events import FinishReason, StreamEvent
 from vl2.engine.generate import stream
 from vl2.engine.request import Request
@@ -114,13 +114,15 @@ class _Collector:
 
 def generate(
     model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
-    num_draft_tokens: int = 0,
+    num_draft_tokens: int = 0, cache_dtype: CacheDtype | None = None,
 ) -> list[Answer]:  # fmt: skip
     """Answer a batch of requests; each as it would be answered alone, up to rounding."""
     if not requests:
         return []
     started = time.perf_counter()
     collectors = [_Collector(request, started) for request in requests]
-    for event in stream(model, tokenizer, requests, chunk_size=chunk_size, num_draft_tokens=num_draft_tokens):
+    for event in stream(
+        model, tokenizer, requests, chunk_size=chunk_size, num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype
+    ):
         collectors[event.row].add(event)
     return [collector.answer() for collector in collectors]

@@ -17,7 +17,7 @@ from vl2.engine.answer import Answer, AnswerStream, generate
 from vl2.engine.conversation import Conversation, ImageLike, asking, check_prunable, check_text, read_conversation
 from vl2.engine.encode import see
 from vl2.engine.encoded_image import EncodedImage, pixels_of, size_of
-from vl2.engine.engine import Engine, EngineSettings
+from vl2.engine.engine import CacheDtype, Engine, EngineSettings, slot_dtype
 from vl2.engine.features import FeatureCache
 from vl2.engine.prompts import CAPTION, READ, CaptionLength
 from vl2.engine.request import Request, room_for_answer
@@ -48,8 +48,10 @@ class Assistant:
     thread may ask.
     """
 
-    def __init__(self, model: VL2, processor: Processor, *, num_draft_tokens: int = 0) -> None:
-        """Join a model and its processor; `num_draft_tokens` as in EngineSettings."""
+    def __init__(
+        self, model: VL2, processor: Processor, *, num_draft_tokens: int = 0, cache_dtype: CacheDtype | None = None
+    ) -> None:
+        """Join a model and its processor; `num_draft_tokens` and `cache_dtype` as in EngineSettings."""
         vocabulary = model.config.language_config.vocab_size
         if len(processor.tokenizer) > vocabulary:
             raise WeightsError(
@@ -59,6 +61,7 @@ class Assistant:
         self.model = model
         self.processor = processor
         self.num_draft_tokens = num_draft_tokens
+        self.cache_dtype: CacheDtype | None = cache_dtype
         self.features = FeatureCache()
         # room for one full context: any request that the model can answer fits
         self._engine = SharedEngine(lambda: self._new_engine(model.config.language_config.max_position_embeddings))
@@ -129,7 +132,10 @@ class Assistant:
 
     def answers(self, requests: Sequence[Request]) -> list[Answer]:
         """Answer a batch of requests side by side."""
-        return generate(self.model, self.processor.tokenizer, requests, num_draft_tokens=self.num_draft_tokens)
+        return generate(
+            self.model, self.processor.tokenizer, requests, num_draft_tokens=self.num_draft_tokens,
+            cache_dtype=self.cache_dtype,
+        )  # fmt: skip
 
     def service(self, *, cache_tokens: int | None = None, max_running: int = 16) -> EngineService:
         """Open an engine that answers requests of any thread or event loop side by side; close it when done.
@@ -161,14 +167,16 @@ class Assistant:
         room = room_for_answer(request, config.language_config.max_position_embeddings)
         plan = plan_request(
             config, request.prompt.grids, request.num_prompt_tokens + room, dtype=self.model.tile_newline.dtype,
+            cache_dtype=slot_dtype(self.model, self.cache_dtype),
             largest_pixels=max((width * height for width, height in sizes), default=0),
         )  # fmt: skip
         return request, plan
 
     def _new_engine(self, cache_tokens: int, max_running: int = 16) -> Engine:
         settings = EngineSettings(
-            cache_tokens=cache_tokens, max_running=max_running, num_draft_tokens=self.num_draft_tokens
-        )
+            cache_tokens=cache_tokens, max_running=max_running, num_draft_tokens=self.num_draft_tokens,
+            cache_dtype=self.cache_dtype,
+        )  # fmt: skip
         return Engine(self.model, self.processor.tokenizer, settings, self.features)
 
 
@@ -181,13 +189,15 @@ def load(
     max_context: int | None = None,
     rope_scaling: RopeScalingType | None = None,
     num_draft_tokens: int = 0,
+    cache_dtype: CacheDtype | None = None,
 ) -> Assistant:
     """Load a checkpoint: "pocket" (part of this package), a folder, a size or the name of a hub repository.
 
     `device` None takes a CUDA device when there is one. `dtype` (float32, bfloat16, float16) None keeps the stored one.
     `max_tiles` bounds the local tiles of an image. `max_context` is the most tokens of prompt and answer; beyond what
     the model was trained for it needs `rope_scaling`, "yarn" or "linear". `num_draft_tokens` are guessed ahead from
-    what prompt and answer say; the answer stays the same, and comes in fewer steps where it repeats.
+    what prompt and answer say; the answer stays the same, and comes in fewer steps where it repeats. `cache_dtype`
+    "int8" keeps what is remembered of a token in half the memory.
     """
     found_dtype, found_device = read_dtype(dtype), read_device(device)
     directory = find_checkpoint(model)
@@ -197,7 +207,7 @@ def load(
     loaded = load_model(
         directory, dtype=found_dtype, device=found_device, max_context=max_context, rope_scaling=rope_scaling
     )
-    return Assistant(pack_model(loaded), processor, num_draft_tokens=num_draft_tokens)
+    return Assistant(pack_model(loaded), processor, num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype)
 
 
 def read_settings(values: Mapping[str, Any]) -> tuple[SamplingSettings, ImageBudget]:

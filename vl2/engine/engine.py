@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence as Series
 from dataclasses import dataclass, field
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -32,6 +33,14 @@ MOST_DRAFT_TOKENS = ABSORB_BELOW_TOKENS - 2
 STEP_TOKENS = 1024  # bounds the attention scores of a long prompt: 1024 x 4096 of each head
 
 
+CacheDtype = Literal["int8"]
+
+
+def slot_dtype(model: VL2, cache_dtype: CacheDtype | None) -> torch.dtype:
+    """Return the type of a cache's slots."""
+    return model.tile_newline.dtype if cache_dtype is None else torch.int8
+
+
 @dataclass(frozen=True, kw_only=True)
 class EngineSettings:
     """How much is kept and how much a step may compute."""
@@ -41,9 +50,12 @@ class EngineSettings:
     step_tokens: int = STEP_TOKENS
     block_size: int = BLOCK_SIZE
     feature_bytes: int = DEFAULT_FEATURE_BYTES
+    cache_dtype: CacheDtype | None = None  # None keeps entries in the type of the weights
     num_draft_tokens: int = 0  # at most so many are guessed ahead in a greedy answer, and MOST_DRAFT_TOKENS
 
     def __post_init__(self) -> None:
+        if self.cache_dtype not in (None, "int8"):
+            raise ConfigError("cache_dtype", "unknown", got=repr(self.cache_dtype), expected="int8")
         if self.num_draft_tokens < 0:
             raise ConfigError("num_draft_tokens", "out of range", got=self.num_draft_tokens, expected="0 or more")
 
@@ -77,7 +89,7 @@ class Engine:
             step_tokens=settings.step_tokens,
         )  # fmt: skip
         cache = PagedCache.empty(
-            model.config.language_config, num_blocks=num_blocks, dtype=model.tile_newline.dtype,
+            model.config.language_config, num_blocks=num_blocks, dtype=slot_dtype(model, settings.cache_dtype),
             device=model.tile_newline.device, block_size=settings.block_size,
         )  # fmt: skip
         self.runner = Runner(model, cache)

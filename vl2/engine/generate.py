@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from vl2.core.errors import ConfigError
 from vl2.engine.cache import BLOCK_SIZE
-from vl2.engine.engine import STEP_TOKENS, Engine, EngineSettings
+from vl2.engine.engine import STEP_TOKENS, CacheDtype, Engine, EngineSettings
 from vl2.engine.events import StreamEvent
 from vl2.engine.request import Request, room_for_answer
 from vl2.model import VL2
@@ -15,7 +15,7 @@ from vl2.processor.tokenizer import Tokenizer
 
 def stream(
     model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
-    num_draft_tokens: int = 0,
+    num_draft_tokens: int = 0, cache_dtype: CacheDtype | None = None,
 ) -> Iterator[StreamEvent]:  # fmt: skip
     """Yield what each row says as soon as it is certain; rows are numbered as the requests.
 
@@ -30,6 +30,7 @@ def stream(
         max_running=len(requests),
         step_tokens=chunk_size,
         num_draft_tokens=num_draft_tokens,
+        cache_dtype=cache_dtype,
     )
     engine = Engine(model, tokenizer, settings)
     for request in requests:

@@ -21,6 +21,7 @@ from vl2.core.errors import MemoryPreflightError
 from vl2.core.tiles import TileGrid
 from vl2.engine.encode import TILES_AT_ONCE
 from vl2.engine.engine import STEP_TOKENS
+from vl2.kernels.cache_entry import entry_bytes
 from vl2.model import VL2Config
 from vl2.model.prune import MOST_TOGETHER
 from vl2.weights.preflight import available_bytes, language_bytes, vision_bytes
@@ -56,10 +57,12 @@ class RequestPlan:
 
 
 def plan_request(
-    config: VL2Config, grids: Sequence[TileGrid], context_tokens: int, *, largest_pixels: int = 0, dtype: torch.dtype
+    config: VL2Config, grids: Sequence[TileGrid], context_tokens: int, *, largest_pixels: int = 0, dtype: torch.dtype,
+    cache_dtype: torch.dtype | None = None,
 ) -> RequestPlan:
     """Add up what a request takes: the grids of its images, `context_tokens` with the answer, its largest image."""
     language, vision, size = config.language_config, config.vision_config, dtype.itemsize
+    entry = entry_bytes(language.cache_width, language.cache_parts, cache_dtype or dtype)
     side = -(-vision.patches_per_side // config.projector_config.downsample_ratio)
     num_tiles = sum(grid.num_tiles for grid in grids)
     image_tokens = sum(grid.num_visual_tokens(side) for grid in grids)
@@ -71,7 +74,7 @@ def plan_request(
         pixels=PIXEL_BYTES * largest_pixels,
         tiles=2 * num_tiles * 3 * vision.image_size**2 * torch.float32.itemsize,
         features=2 * image_tokens * language.hidden_size * size,
-        cache=context_tokens * language.num_hidden_layers * language.cache_width * size,
+        cache=context_tokens * language.num_hidden_layers * entry,
         scratch=FIRST_CALLS_BYTES
         + max((_prune_bytes(grid, side) for grid in grids), default=0)
         + min(num_tiles, TILES_AT_ONCE) * vision_bytes(vision, size)

@@ -116,6 +116,13 @@ class LanguageConfig:
             return (self.kv_lora_rank or 0) + self.qk_rope_head_dim
         return 2 * self.hidden_size
 
+    @property
+    def cache_parts(self) -> tuple[int, ...]:
+        """Return the sizes of what stands in an entry side by side: latent and rope key, or heads of one size."""
+        if self.use_mla:
+            return self.kv_lora_rank or 0, self.qk_rope_head_dim
+        return (self.hidden_size // self.num_attention_heads,)
+
     def is_moe_layer(self, layer: int) -> bool:
         """Tell whether a layer routes to experts; the first layers are dense."""
         return (

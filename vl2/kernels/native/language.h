@@ -46,8 +46,8 @@ struct Step {
     const Rows* sequences;
     const float *cos, *sin;  // [positions][rotated dim]
     void* cache;             // [layers][slots][width of a slot]
-    int64_t layer_bytes, block_size;
-    int32_t is_bfloat16;
+    int64_t layer_bytes, slot_bytes, block_size;
+    int32_t cache_format, cache_group;
 };
 
 constexpr int64_t ABSORB_BELOW = 8;  // of so few tokens each looks straight into the cache; see vl2/model/attention.py
@@ -75,7 +75,8 @@ class LanguageRun {
         normal_.resize(step.num_rows * model.width);
         for (int number = 0; number < model.num_layers; number++) {
             const Layer& layer = model.layers[number];
-            cache_ = {(uint8_t*)step.cache + number * step.layer_bytes, step.is_bfloat16, slot_width(), step.block_size};
+            cache_ = {(uint8_t*)step.cache + number * step.layer_bytes, step.cache_format, step.cache_group, slot_width(),
+                      step.slot_bytes, step.block_size};
             normalise(layer.attention_norm);
             model.is_latent ? attend_latent(layer) : attend(layer);
             pack(packed_, layer.output, step.num_rows, by_row(attended_, layer.output.num_inputs));
@@ -183,7 +184,7 @@ class LanguageRun {
         });
         parallel_for(ends_.size(), 1, [&](int64_t begin, int64_t end, int) {
             for (int64_t i = begin; i < end; i++)
-                join_parts(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, cache_.is_bfloat16,
+                join_parts(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, cache_.format,
                            out(ends_[i].row));
         });
     }
@@ -231,7 +232,8 @@ class LanguageRun {
             query, out);
     }
 
-    Format cache_format() const { return cache_.is_bfloat16 ? BFLOAT16 : FLOAT32; }
+    // of what many queries look at
+    Format cache_format() const { return cache_.format == FLOAT32 ? FLOAT32 : BFLOAT16; }
 
     void attend_latent(const Layer& layer) {
         compress(layer);

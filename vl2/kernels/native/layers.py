@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from vl2.core.errors import VL2Error
+from vl2.kernels.cache_entry import entry_bytes, entry_group
 from vl2.kernels.native import structs
 from vl2.kernels.native.library import kernels
+from vl2.kernels.native.packed import BFLOAT16, FLOAT32, INT8
 
 MOST_ROTATED = 256  # language.h, MOST_DIM
-CACHE_DTYPES = (torch.float32, torch.bfloat16)
+CACHE_FORMATS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16, torch.int8: INT8}
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class LanguageStack:
         self.rotated = rotated
         heads = shape.heads * shape.head_dim
         self.slot_width = shape.rank + shape.rope if shape.is_latent else 2 * heads
+        self.slot_parts = (shape.rank, shape.rope) if shape.is_latent else (shape.head_dim,)
 
     def run(self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> Tensor:
         """Return the states [R, D] behind the last norm for embeddings x [R, D], and write the cache.
@@ -62,7 +65,9 @@ class LanguageStack:
             first += count
         call = structs.Step(
             states.data_ptr(), len(states), len(sequences), sequences, table[0].data_ptr(), table[1].data_ptr(),
-            slots.data_ptr(), slots.stride(0) * slots.element_size(), rows.block_size, slots.dtype == torch.bfloat16,
+            slots.data_ptr(), slots.stride(0) * slots.element_size(), slots.stride(1) * slots.element_size(),
+            rows.block_size, CACHE_FORMATS[slots.dtype],
+            entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0,
         )  # fmt: skip
         kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(call))
         return states
@@ -77,9 +82,10 @@ class LanguageStack:
             fits = part.dim() == 2 and len(part) >= end and part.shape[1] == self.rotated
             if not fits or part.dtype != torch.float32 or not part.is_contiguous():
                 raise VL2Error("rope table", "does not fit", got=list(part.shape), expected=[end, self.rotated])
-        fits = slots.dim() == 3 and len(slots) == self.shape.num_layers and slots.shape[2] == self.slot_width
-        if not fits or not slots.is_contiguous() or slots.dtype not in CACHE_DTYPES:
-            expected = [self.shape.num_layers, "slots", self.slot_width]
+        width = entry_bytes(self.slot_width, self.slot_parts, slots.dtype) // slots.element_size()
+        fits = slots.dim() == 3 and len(slots) == self.shape.num_layers and slots.shape[2] == width
+        if not fits or not slots.is_contiguous() or slots.dtype not in CACHE_FORMATS:
+            expected = [self.shape.num_layers, "slots", width]
             raise VL2Error("cache", "does not fit", got=list(slots.shape), expected=expected)
         is_table = tables.dim() == 2 and tables.dtype == torch.int32 and tables.is_contiguous()
         if not is_table or len(tables) != len(rows.counts) or tables.shape[1] * rows.block_size < end:

@@ -5,34 +5,55 @@
 
 #include <algorithm>
 
-#include "simd.h"
+#include "tiles.h"
 
 namespace vl2 {
 
 // The cache of one layer as a step sees it: rows of `width` values, found through the blocks of a sequence.
+// FLOAT32, BFLOAT16, or INT8: codes, then a bfloat16 scale for each group of them (vl2/kernels/cache_entry.py).
 struct Cache {
-    uint8_t* slots;  // [slots][width]
-    int32_t is_bfloat16;
-    int64_t width, block_size;
+    uint8_t* slots;  // [slots][slot_bytes]
+    int32_t format, group;
+    int64_t width, slot_bytes, block_size;
 
     int64_t place(const int32_t* table, int64_t position) const {
         return table[position / block_size] * block_size + position % block_size;
     }
+    template <class Value> Value* at(int64_t slot) const { return (Value*)(slots + slot * slot_bytes); }
+    const uint16_t* scales(const int8_t* codes) const { return (const uint16_t*)(codes + width); }
+
     float value(int64_t slot, int64_t i) const {
-        return is_bfloat16 ? widen(at<uint16_t>(slot)[i]) : at<float>(slot)[i];
+        if (format == INT8) return at<int8_t>(slot)[i] * widen(scales(at<int8_t>(slot))[i / group]);
+        return format == BFLOAT16 ? widen(at<uint16_t>(slot)[i]) : at<float>(slot)[i];
     }
-    template <class Value> Value* at(int64_t slot) const { return (Value*)slots + slot * width; }
 
     // Fill a slot from its start.
     void put(int64_t slot, const float* from) const {
-        if (!is_bfloat16) {
-            std::memcpy(at<float>(slot), from, width * sizeof(float));
-            return;
-        }
+        if (format == FLOAT32) return (void)std::memcpy(at<float>(slot), from, width * sizeof(float));
+        if (format == INT8) return put_codes(at<int8_t>(slot), from);
         uint16_t* to = at<uint16_t>(slot);
         int64_t i = 0;
         for (; i + LANES <= width; i += LANES) store(to + i, narrow16(load<F32>(from + i)));
         for (; i < width; i++) to[i] = narrow(from[i]);
+    }
+
+  private:
+    void put_codes(int8_t* to, const float* from) const {
+        const F32 magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
+        for (int64_t first = 0; first < width; first += group) {
+            F32 most = {};
+            for (int64_t i = first; i < first + group; i += LANES) {
+                const F32 size = absolute(load<F32>(from + i));
+                most = select(size > most, size, most);
+            }
+            const uint16_t scale = narrow(largest(most) * (1.004f / 127));  // STEP of cache_entry.py
+            ((uint16_t*)(to + width))[first / group] = scale;
+            const float inverse = scale == 0 ? 0.0f : 1.0f / widen(scale);
+            for (int64_t i = first; i < first + group; i += LANES) {
+                const F32 whole = (load<F32>(from + i) * inverse + magic) - magic;
+                store(to + i, __builtin_convertvector(__builtin_convertvector(whole, I32), I8));
+            }
+        }
     }
 };
 
@@ -45,20 +66,22 @@ struct Span {
     int64_t part_size() const { return heads * (value_dim + 2); }
 };
 
-inline F32 read16(const float* from, int64_t left) { return load_some(from, left); }
-inline F32 read16(const uint16_t* from, int64_t left) {
+inline F32 read_some(const float* from, int64_t left) { return load_some(from, left); }
+inline F32 read_some(const uint16_t* from, int64_t left) {
     if (left >= LANES) return widen16(from);
     F32 found = {};
     for (int64_t lane = 0; lane < left; lane++) found[lane] = widen(from[lane]);
     return found;
 }
 
+inline F32 read16(const int8_t* from) { return to_float(to_int(load<I8>(from))); }
+
 constexpr int64_t PART_SLOTS = 64, CHUNK_SLOTS = LANES;
 inline int64_t num_parts(int64_t limit) { return (limit + PART_SLOTS - 1) / PART_SLOTS; }
 
 // Values of one head in a part stand as they were added up: of 32 bfloat16 values first the even ones, then the odd
-// ones. What is left of a row, and float32, stands in its own order.
-inline int64_t num_split(bool is_bfloat16, int64_t dim) { return is_bfloat16 ? dim / (2 * LANES) * (2 * LANES) : 0; }
+// ones. What is left of a row, and the other formats, stand in their own order.
+inline int64_t num_split(int32_t format, int64_t dim) { return format == BFLOAT16 ? dim / (2 * LANES) * (2 * LANES) : 0; }
 
 // What a thread needs to look at a part.
 class Lookup {
@@ -68,14 +91,17 @@ class Lookup {
     // one chunk ahead; `stride` parts further is probably where this thread looks next.
     void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, int64_t stride,
               const float* queries, const Span& at, float* part) {
-        cache.is_bfloat16 ? look_at<uint16_t>(cache, table, limit, number, stride, queries, at, part)
-                          : look_at<float>(cache, table, limit, number, stride, queries, at, part);
+        const auto look = cache.format == INT8       ? &Lookup::look_at<int8_t>
+                          : cache.format == BFLOAT16 ? &Lookup::look_at<uint16_t>
+                                                     : &Lookup::look_at<float>;
+        (this->*look)(cache, table, limit, number, stride, queries, at, part);
     }
 
   private:
     template <class Value> struct Chunk {
         const Value* const* slots;
         int64_t count;
+        const Cache& cache;
     };
 
     template <class Value>
@@ -87,13 +113,13 @@ class Lookup {
         std::memset(totals, 0, at.heads * (at.value_dim + 1) * sizeof(float));
         split(queries, at.heads * at.key_dim);
         const int64_t steps = at.key_dim / (2 * LANES) * CHUNK_SLOTS / TOGETHER + CHUNK_SLOTS;
-        ahead_.start(cache.width * sizeof(Value), at.heads * steps);
+        ahead_.start(cache.slot_bytes, at.heads * steps);
         for (int64_t s = first; s < end; s++) ahead_.add(cache.at<Value>(cache.place(table, s)));
         const int64_t probable = first + stride * PART_SLOTS;
         for (int64_t s = probable; s < std::min(probable + Ahead::SLOTS, limit); s++)
             ahead_.add(cache.at<Value>(cache.place(table, s)));
         for (int64_t s = 0; s < end - first; s += CHUNK_SLOTS) {
-            const Chunk<Value> chunk{(const Value* const*)ahead_.slots(s), std::min(end - first - s, CHUNK_SLOTS)};
+            const Chunk<Value> chunk{(const Value* const*)ahead_.slots(s), std::min(end - first - s, CHUNK_SLOTS), cache};
             ahead_.move_to(s + chunk.count);
             for (int h = 0; h < at.heads; h++) {
                 const int64_t head = at.is_shared ? 0 : h;
@@ -177,14 +203,36 @@ class Lookup {
                     }
                 }
             }
-            for (; d < dim; d += LANES) {
-                const F32 query = load_some(queries + head * dim + d, dim - d);
-                for (int i = 0; i < TOGETHER; i++) found[i] += query * read16(keys[i] + d, dim - d);
+            if constexpr (sizeof(Value) == 1) {
+                score_codes(chunk, s, keys, key, queries + head * dim, dim, found);
+            } else {
+                for (; d < dim; d += LANES) {
+                    const F32 query = load_some(queries + head * dim + d, dim - d);
+                    for (int i = 0; i < TOGETHER; i++) found[i] += query * read_some(keys[i] + d, dim - d);
+                }
             }
             sums(found, scores + s);
         }
         for (int64_t s = chunk.count; s < CHUNK_SLOTS; s++) scores[s] = -INFINITY;
         return load<F32>(scores);
+    }
+
+    // The scores of TOGETHER slots, group by group: an entry's parts are whole groups.
+    void score_codes(const Chunk<int8_t>& chunk, int64_t first, const int8_t* const* keys, int64_t key,
+                        const float* query, int64_t dim, F32* found) {
+        const int group = chunk.cache.group;
+        for (int64_t g = 0; g < dim; g += group) {
+            ahead_.call();
+            F32 parts[TOGETHER] = {};
+            for (int64_t d = g; d < g + group; d += LANES) {
+                const F32 part = load<F32>(query + d);
+                for (int i = 0; i < TOGETHER; i++) parts[i] += part * read16(keys[i] + d);
+            }
+            for (int i = 0; i < TOGETHER; i++) {
+                const int8_t* slot = chunk.slots[std::min(first + i, chunk.count - 1)];
+                found[i] += parts[i] * widen(chunk.cache.scales(slot)[(key + g) / group]);
+            }
+        }
     }
 
     // out = out * fade + the weighted values of a chunk
@@ -197,6 +245,26 @@ class Lookup {
     }
     void add(const Chunk<float>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
         add_rest(chunk, value, weights, fade, 0, dim, out);
+    }
+
+    void add(const Chunk<int8_t>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
+        const auto add_group = chunk.cache.group == 64   ? &Lookup::add_codes<4>
+                               : chunk.cache.group == 32 ? &Lookup::add_codes<2>
+                                                         : &Lookup::add_codes<1>;
+        for (int64_t d = 0; d < dim; d += chunk.cache.group) (this->*add_group)(chunk, value + d, weights, fade, out + d);
+    }
+
+    template <int PARTS>
+    void add_codes(const Chunk<int8_t>& chunk, int64_t value, F32 weights, float fade, float* out) {
+        F32 total[PARTS];
+        for (int p = 0; p < PARTS; p++) total[p] = load<F32>(out + p * LANES) * fade;
+        for (int64_t s = 0; s < chunk.count; s++) {
+            const int8_t* slot = chunk.slots[s];
+            const float weight = weights[s] * widen(chunk.cache.scales(slot)[value / (PARTS * LANES)]);
+            ahead_.call();
+            for (int p = 0; p < PARTS; p++) total[p] += read16(slot + value + p * LANES) * weight;
+        }
+        for (int p = 0; p < PARTS; p++) store(out + p * LANES, total[p]);
     }
 
     template <int PAIRS>
@@ -227,7 +295,7 @@ class Lookup {
         ahead_.call();
         for (; d < dim; d += LANES) {
             F32 total = load_some(out + d, dim - d) * fade;
-            for (int64_t s = 0; s < chunk.count; s++) total += read16(chunk.slots[s] + value + d, dim - d) * weights[s];
+            for (int64_t s = 0; s < chunk.count; s++) total += read_some(chunk.slots[s] + value + d, dim - d) * weights[s];
             store_some(out + d, total, dim - d);
         }
     }
@@ -237,8 +305,8 @@ class Lookup {
 };
 
 // Join the parts of one query: out [heads][value_dim].
-inline void join_parts(const float* parts, int64_t count, const Span& at, bool is_bfloat16, float* out) {
-    const int64_t split = num_split(is_bfloat16, at.value_dim);
+inline void join_parts(const float* parts, int64_t count, const Span& at, int32_t format, float* out) {
+    const int64_t split = num_split(format, at.value_dim);
     std::vector<float> joined(at.value_dim);
     for (int h = 0; h < at.heads; h++, out += at.value_dim) {
         float top = -INFINITY, total = 0;

@@ -111,6 +111,13 @@ inline F32 load_some(const float* from, int64_t count) {
     return value;
 }
 
+inline I32 to_int(I8 x) {
+#if defined(__AVX512F__)
+    return (I32)_mm512_cvtepi8_epi32((__m128i)x);  // the compiler would convert number by number
+#else
+    return __builtin_convertvector(x, I32);
+#endif
+}
 inline F32 to_float(I32 x) { return __builtin_convertvector(x, F32); }
 inline F32 select(I32 where, F32 yes, F32 no) { return (F32)((where & (I32)yes) | (~where & (I32)no)); }
 
