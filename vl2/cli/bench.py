@@ -27,6 +27,7 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Samples of each figure.")] = 5,
     tokens: Annotated[int, typer.Option(help="Tokens decoded a sample.")] = 32,
     read_gb: Annotated[float, typer.Option(help="Gigabytes read to measure the memory.")] = 2.003,
+    cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache's entries.")] = None,
     peer: Peer = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure plain PyTorch code in turns.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write every sample here, as JSON.")] = None,
@@ -51,6 +52,7 @@ def bench(
         threads=threads, contexts=_numbers("context", context), batches=_numbers("batch", batch),
         tiles=_numbers("tiles", tiles, may_be_empty=True), rounds=rounds, tokens=tokens,
         read_bytes=round(read_gb * 1e9), peer_python=python, peer_folder=folder, has_baseline=baseline,
+        cache_dtype=cache_dtype,
     )  # fmt: skip
     results = run_bench(settings, say=lambda line: typer.echo(line, err=True))
     show.show_table(to_table(results))

@@ -52,7 +52,9 @@ class Contender(Protocol):
         ...
 
 
-def build_contender(preset: str, precision: str, folder: Path | None = None) -> EngineContender:
+def build_contender(
+    preset: str, precision: str, folder: Path | None = None, cache_dtype: CacheDtype | None = None
+) -> EngineContender:
     """Build a model in a precision: random weights of a preset's shape, or the checkpoint in `folder`.
 
     Raises VL2Error for a precision that this version cannot run.
@@ -67,8 +69,9 @@ def build_contender(preset: str, precision: str, folder: Path | None = None) -> 
     model = pack_model(model)
     language, vision = kernels_of(model)
     vision_precision = precision if precision not in QUANTIZED else f"int{QUANTIZED[precision].vision_bits}"
+    path = f"{language}, {precision}" + (f", {cache_dtype} cache" if cache_dtype else "")
     return EngineContender(
-        model, path=f"{language}, {precision}", vision_path=f"{vision}, {vision_precision}", weights=weights
+        model, path=path, vision_path=f"{vision}, {vision_precision}", weights=weights, cache_dtype=cache_dtype
     )
 
 

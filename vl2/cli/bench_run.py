@@ -17,7 +17,7 @@ from vl2.cli.bench_rival import Rival
 from vl2.cli.bench_roofline import DEFAULT_READ_BYTES, Roofline, matmul_gflops
 from vl2.cli.bench_weights import vision_operations
 from vl2.core.errors import VL2Error
-from vl2.engine.engine import STEP_TOKENS
+from vl2.engine.engine import STEP_TOKENS, CacheDtype
 from vl2.kernels.native.library import library, set_num_threads
 from vl2.model import PRESETS, VL2Config
 from vl2.weights import check_memory, plan_memory
@@ -44,6 +44,7 @@ class BenchSettings:
     peer_python: str | None = None
     peer_folder: Path | None = None
     has_baseline: bool = False
+    cache_dtype: CacheDtype | None = None
 
     def measures(self) -> list[Measure]:
         """Return all kinds of work; many sequences decode behind the first context only."""
@@ -157,7 +158,7 @@ def _build(settings: BenchSettings, precision: str, say: Say) -> EngineContender
     )  # fmt: skip
     check_memory(plan)
     start = time.perf_counter()
-    contender = build_contender(settings.preset, precision, settings.folder)
+    contender = build_contender(settings.preset, precision, settings.folder, settings.cache_dtype)
     say(f"{precision}: model made in {time.perf_counter() - start:.0f} s; {contender.path}")
     return contender
 
