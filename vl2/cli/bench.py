@@ -27,7 +27,7 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Samples of each figure.")] = 5,
     tokens: Annotated[int, typer.Option(help="Tokens decoded a sample.")] = 32,
     read_gb: Annotated[float, typer.Option(help="Gigabytes read to measure the memory.")] = 2.003,
-    cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache's entries.")] = None,
+    cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache.")] = None,
     peer: Peer = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure plain PyTorch code in turns.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write every sample here, as JSON.")] = None,

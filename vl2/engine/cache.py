@@ -67,7 +67,8 @@ class PagedView:
     def places(self) -> Tensor:
         """Return the slot of each position [n, S]."""
         starts = self.tables.long() * self.block_size  # [n, blocks]
-        places = (starts[:, :, None] + torch.arange(self.block_size)).flatten(1)[:, : self.num_shown]  # [n, S]
+        within = torch.arange(self.block_size, device=starts.device)
+        places = (starts[:, :, None] + within).flatten(1)[:, : self.num_shown]  # [n, S]
         return places.to(self.slots.device)
 
     def num_slots(self, positions: Tensor) -> int:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vl2.core.batch import PADDING
 from vl2.engine.cache import PagedCache
+from vl2.engine.graphs import decode_graphs
 from vl2.engine.scheduler import Chunk
 from vl2.model import VL2
 
@@ -18,6 +19,7 @@ class Runner:
 
     def __init__(self, model: VL2, cache: PagedCache) -> None:
         self.model, self.cache = model, cache
+        self.graphs = decode_graphs(model, cache)
 
     @torch.inference_mode()
     def run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
@@ -37,6 +39,9 @@ class Runner:
         # microseconds
         device = self.cache.slots.device
         length = max(chunk.num_tokens for chunk in chunks)
+        if self.graphs is not None and length == 1 and not any(c.sequence.number in embeds for c in chunks):
+            lines = self.graphs.run(chunks).split(1)  # each [1, V]
+            return {c.sequence.number: line for c, line in zip(chunks, lines, strict=True) if c.is_last}
         positions = torch.tensor([[*range(c.start, c.start + length)] for c in chunks], device=device)  # [n, T]
         documents = torch.tensor(
             [[1] * c.num_tokens + [PADDING] * (length - c.num_tokens) for c in chunks], device=device

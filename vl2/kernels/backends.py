@@ -4,25 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 
 import torch
 from torch import Tensor
 
-from vl2.kernels import grouped, reference, sdpa
+from vl2.kernels import grouped, quantized, reference, sdpa
+from vl2.kernels.quantized import QuantizedTensor
 
 AttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 LatentAttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 ExpertBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
+QuantizedExpertBackend = Callable[
+    [Tensor, Tensor, Tensor, QuantizedTensor, QuantizedTensor, QuantizedTensor], Tensor
+]
+QuantizedLinearBackend = Callable[[Tensor, QuantizedTensor, Tensor | None], Tensor]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Backends:
-    """One function for each hot operation; their contracts stand in `reference`."""
+    """One function for each hot operation; their contracts stand in `reference`, `quantized` and `grouped`."""
 
     attention: AttentionBackend = reference.attention
     latent_attention: LatentAttentionBackend = reference.latent_attention
     experts: ExpertBackend = reference.routed_experts
+    quantized_experts: QuantizedExpertBackend = grouped.quantized_experts
+    quantized_linear: QuantizedLinearBackend = quantized.quantized_linear
+    is_capturable: bool = False  # True when nothing here waits for the host, as a CUDA graph demands
 
     @classmethod
     def best(cls, device: torch.device | str = "cpu") -> Backends:
@@ -32,11 +41,20 @@ class Backends:
             # On a CPU the fused attention is slower than two matrix products, in bfloat16 and backward above all.
             return cls(experts=grouped.routed_experts)
         if kind == "cuda" and find_spec("triton"):
-            from vl2.kernels import triton_experts, triton_latent
+            from vl2.kernels import triton_experts, triton_latent, triton_quantized
 
             return cls(
                 attention=sdpa.attention,
                 latent_attention=triton_latent.latent_attention,
                 experts=triton_experts.routed_experts,
+                quantized_experts=triton_experts.routed_experts,
+                quantized_linear=triton_quantized.quantized_linear,
+                is_capturable=True,
             )
         return cls(attention=sdpa.attention, experts=grouped.routed_experts)
+
+
+@cache
+def backends_of(kind: str) -> Backends:
+    """Return `Backends.best` of a kind of device, chosen once: for layers that stand in the place of PyTorch's own."""
+    return Backends.best(kind)

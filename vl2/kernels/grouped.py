@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from vl2.kernels.quantized import QuantizedTensor, quantized_swiglu
 from vl2.kernels.reference import swiglu
 
 # Larger shares are filled up to a multiple of this. Every new size costs a matrix product about a millisecond on a
@@ -19,6 +20,22 @@ def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tens
 
     def run(expert: int, share: Tensor) -> Tensor:
         return swiglu(share, gate[expert], up[expert], down[expert])
+
+    return sum_experts(x, topk_ids, topk_weights, gate.shape[0], run)
+
+
+def quantized_experts(
+    x: Tensor,
+    topk_ids: Tensor,
+    topk_weights: Tensor,
+    gate: QuantizedTensor,
+    up: QuantizedTensor,
+    down: QuantizedTensor,
+) -> Tensor:
+    """Equal to `reference.routed_experts` with the dequantised weights; one expert at a time is in memory."""
+
+    def run(expert: int, share: Tensor) -> Tensor:
+        return quantized_swiglu(share, gate[expert], up[expert], down[expert])
 
     return sum_experts(x, topk_ids, topk_weights, gate.shape[0], run)
 

@@ -1,11 +1,12 @@
-"""Layers whose weight stays quantised: the portable twins of nn.Linear and nn.Embedding."""
+"""Layers whose weight stays quantised, in the places of nn.Linear and nn.Embedding."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-from vl2.kernels.quantized import CODE_TYPES, QuantizedTensor, dequantize, packed_shapes, quantized_linear
+from vl2.kernels.backends import backends_of
+from vl2.kernels.quantized import CODE_TYPES, QuantizedTensor, dequantize, packed_shapes
 
 
 class QuantizedWeight(nn.Module):
@@ -36,8 +37,8 @@ class QuantizedLinear(nn.Module):
         self.bias = source.bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return [.., N] for x [.., K]."""
-        return quantized_linear(x, self.weight.tensor, self.bias)
+        """Return [.., N] for x [.., K], with the kernels of x's device."""
+        return backends_of(x.device.type).quantized_linear(x, self.weight.tensor, self.bias)
 
 
 class QuantizedEmbedding(nn.Module):

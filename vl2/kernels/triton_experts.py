@@ -32,9 +32,11 @@ MOST_GATED = 64  # columns of gate and of up that share the registers of a progr
 def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Weight, up: Weight, down: Weight) -> Tensor:
     """Equal to `reference.routed_experts`, also for quantised experts; ids are 0..E-1.
 
-    There is no backward: where one may follow, `grouped.routed_experts` computes.
+    There is no backward: where one may follow, the twins in `grouped` compute.
     """
     if needs_gradient(x, topk_weights, gate, up, down):
+        if isinstance(gate, QuantizedTensor) and isinstance(up, QuantizedTensor) and isinstance(down, QuantizedTensor):
+            return grouped.quantized_experts(x, topk_ids, topk_weights, gate, up, down)
         return grouped.routed_experts(x, topk_ids, topk_weights, *map(_trainable, (gate, up, down)))
     _check(x, topk_ids, topk_weights, gate, up, down)
     (num_experts, hidden_size, width), (num_tokens, top_k) = gate.shape, topk_ids.shape
@@ -84,7 +86,7 @@ def _most_blocks(num_pairs: int, num_experts: int, rows: int) -> int:
 
 def _trainable(weight: Weight) -> Tensor:
     if isinstance(weight, QuantizedTensor):
-        raise VL2Error("experts", "are quantised and have no gradient", do="Train with weights that are not quantised.")
+        raise VL2Error("experts", "are quantised in part", do="Quantise gate, up and down, or none of them.")
     return weight
 
 

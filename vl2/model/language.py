@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor, nn
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 from vl2.core.batch import CacheView
 from vl2.kernels import Backends
 from vl2.model.attention import MHA, MLA, RopeTable
-from vl2.model.config import LanguageConfig
+from vl2.model.config import LanguageConfig, RopeScaling
 from vl2.model.moe import MLP, MoE, Routing
 from vl2.model.norm import RMSNorm
 from vl2.model.rope import inverse_frequencies, rope_table, table_scale
@@ -78,8 +79,15 @@ class LanguageModel(nn.Module):
         config = self.config
         dim = config.qk_rope_head_dim if config.use_mla else config.hidden_size // config.num_attention_heads
         scaling = config.rope_scaling
-        frequencies = inverse_frequencies(dim, config.rope_theta, scaling).to(positions.device)
+        frequencies = _frequencies(dim, config.rope_theta, scaling, positions.device)
         return rope_table(positions, frequencies, table_scale(scaling))
+
+
+@lru_cache(maxsize=32)
+def _frequencies(dim: int, theta: float, scaling: RopeScaling | None, device: torch.device) -> Tensor:
+    """Return `inverse_frequencies` on a device, to which they are copied once: a CUDA graph may not copy."""
+    with torch.inference_mode(False):  # training may ask later for what serving asked first
+        return inverse_frequencies(dim, theta, scaling).to(device)
 
 
 def documents_mask(documents: Tensor, dtype: torch.dtype) -> Tensor:

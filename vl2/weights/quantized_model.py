@@ -8,8 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from vl2.kernels import Backends
-from vl2.kernels.grouped import sum_experts
-from vl2.kernels.quantized import quantized_swiglu
 from vl2.kernels.quantized_linear import QuantizedEmbedding, QuantizedLinear, QuantizedWeight
 from vl2.model import VL2
 from vl2.model.config import QuantizationConfig
@@ -28,7 +26,7 @@ _BITS: tuple[tuple[re.Pattern[str], str | int], ...] = (
 
 
 class QuantizedExperts(nn.Module):
-    """Equal to RoutedExperts with the dequantised weights; one expert at a time is in memory."""
+    """Equal to RoutedExperts with the dequantised weights."""
 
     def __init__(self, source: RoutedExperts, bits: int, group: int) -> None:
         super().__init__()
@@ -39,11 +37,7 @@ class QuantizedExperts(nn.Module):
     def forward(self, x: Tensor, routing: Routing, backends: Backends) -> Tensor:
         """Return the weighted sum of the chosen experts [N, D] for x [N, D]."""
         gate, up, down = self.gate.tensor, self.up.tensor, self.down.tensor
-
-        def run(expert: int, share: Tensor) -> Tensor:
-            return quantized_swiglu(share, gate[expert], up[expert], down[expert])
-
-        return sum_experts(x, routing.topk_ids, routing.topk_weights, gate.shape[0], run)
+        return backends.quantized_experts(x, routing.topk_ids, routing.topk_weights, gate, up, down)
 
 
 def hold_quantized(model: VL2, config: QuantizationConfig, dtype: torch.dtype) -> None:
