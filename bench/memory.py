@@ -20,7 +20,6 @@ from pathlib import Path
 
 import torch
 
-import vl2.pocket
 from vl2.cli.bench_weights import CODE_STD, CODES, SCALES, WEIGHT_STD
 from vl2.core.batch import IGNORE_INDEX, ModelInput
 from vl2.core.tiles import TileGrid
@@ -30,7 +29,7 @@ from vl2.engine.request_plan import plan_request
 from vl2.engine.sampler import SamplingSettings
 from vl2.model import PRESETS, VL2Config
 from vl2.processor import Processor
-from vl2.weights import load_model, plan_memory
+from vl2.weights import find_checkpoint, load_model, plan_memory
 from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.load import key_of
 from vl2.weights.names import places_of
@@ -87,12 +86,16 @@ def measure(directory: Path) -> dict[str, float]:
     before = gigabytes("VmRSS")
     model = pack_model(load_model(directory))
     loaded = time.monotonic()
-    found = {"resident_of_python_gb": before, "resident_gb": gigabytes("VmRSS"), "peak_of_loading_gb": gigabytes("VmHWM")}
+    found = {
+        "resident_before_gb": before,
+        "resident_gb": gigabytes("VmRSS"),
+        "peak_of_loading_gb": gigabytes("VmHWM"),
+    }
     config, prompt = model.config, picture_question(model.config)
     context = len(prompt.input_ids) + NUM_NEW_TOKENS
     plan = plan_memory(config, dtype=DTYPE, context_tokens=0, num_tiles=0)
     asked = plan_request(config, prompt.grids, context, dtype=DTYPE)
-    tokenizer = Processor.from_directory(Path(vl2.pocket.__path__[0])).tokenizer  # any: only numbers count here
+    tokenizer = Processor.from_directory(find_checkpoint("pocket")).tokenizer  # any: only numbers count here
     engine = Engine(model, tokenizer, EngineSettings(cache_tokens=config.language_config.max_position_embeddings))
     engine.add(Request(prompt=prompt, settings=SamplingSettings(max_new_tokens=NUM_NEW_TOKENS)))
     num_new = 0

@@ -16,9 +16,7 @@ from vl2.kernels.quantized import QuantizedTensor
 AttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 LatentAttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 ExpertBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
-QuantizedExpertBackend = Callable[
-    [Tensor, Tensor, Tensor, QuantizedTensor, QuantizedTensor, QuantizedTensor], Tensor
-]
+QuantizedExpertBackend = Callable[[Tensor, Tensor, Tensor, QuantizedTensor, QuantizedTensor, QuantizedTensor], Tensor]
 QuantizedLinearBackend = Callable[[Tensor, QuantizedTensor, Tensor | None], Tensor]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 import platform
 import shutil
@@ -20,15 +21,20 @@ FLAGS = (
 )  # fmt: skip
 COMPILERS = ("c++", "g++", "clang++")
 TIMEOUT_S = 600
+# A warning, since nobody sees less unless asked for: without settings of its own a process writes it to stderr.
+LOG = logging.getLogger(__name__)
 
 
 def compiled_library() -> Path:
     """Return the shared library, compiled before or now. Raises VL2Error when it cannot be compiled."""
     compiler = find_compiler()
     extra = tuple(os.environ.get("VL2_NATIVE_FLAGS", "").split())
-    target = cache_folder() / f"kernels-{_key(compiler, extra)}.so"
-    if not target.is_file():
-        _compile(compiler, extra, target)
+    try:
+        target = cache_folder() / f"kernels-{_key(compiler, extra)}.so"
+        if not target.is_file():
+            _compile(compiler, extra, target)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise VL2Error("CPU kernels", "could not be compiled", got=str(error)) from error
     return target
 
 
@@ -43,9 +49,12 @@ def find_compiler() -> str:
 
 
 def cache_folder() -> Path:
-    """Return the folder of compiled libraries."""
+    """Return the folder of compiled libraries. Raises VL2Error for a user without a home."""
     root = os.environ.get("XDG_CACHE_HOME")
-    return (Path(root) if root else Path.home() / ".cache") / "vl2" / "native"
+    try:
+        return (Path(root) if root else Path.home() / ".cache") / "vl2" / "native"
+    except RuntimeError as error:
+        raise VL2Error("CPU kernels", "have no place", got=str(error), do="Set XDG_CACHE_HOME.") from error
 
 
 def _key(compiler: str, extra: tuple[str, ...]) -> str:
@@ -69,19 +78,15 @@ def _instructions() -> str:
 
 
 def _compile(compiler: str, extra: tuple[str, ...], target: Path) -> None:
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=target.parent) as folder:
-            made = Path(folder) / "kernels.so"
-            command = [compiler, *FLAGS, *extra, str(SOURCES / "native.cpp"), "-o", str(made)]
-            done = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S
-            )
-            if done.returncode:
-                raise VL2Error("CPU kernels", "do not compile", got=_first_error(done.stderr), do=f"Run: {command}")
-            made.replace(target)  # whole or not at all, whoever else compiles
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise VL2Error("CPU kernels", "could not be compiled", got=str(error)) from error
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as folder:
+        made = Path(folder) / "kernels.so"
+        command = [compiler, *FLAGS, *extra, str(SOURCES / "native.cpp"), "-o", str(made)]
+        LOG.warning("Compiling the CPU kernels once, about 10 s.")
+        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=TIMEOUT_S)
+        if done.returncode:
+            raise VL2Error("CPU kernels", "do not compile", got=_first_error(done.stderr), do=f"Run: {command}")
+        made.replace(target)  # whole or not at all, whoever else compiles
 
 
 def _first_error(text: str) -> str:
