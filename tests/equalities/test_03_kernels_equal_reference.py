@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vl2.kernels import Backends, grouped, reference, sdpa
+from vl2.kernels import Backends, grouped, quantized, reference, sdpa
 
 TOLERANCE = 2e-5  # float32, relative to values of about 1
 ATTENTION = {"sdpa": sdpa.attention}
 EXPERTS = {"grouped": grouped.routed_experts}
 TRITON = "vl2.kernels.triton_"  # these are tested in tests/kernels
 REFERENCE = {reference.attention, reference.latent_attention, reference.routed_experts}
-TESTED = REFERENCE | {*ATTENTION.values(), *EXPERTS.values()}
+QUANTIZED = {grouped.quantized_experts, quantized.quantized_linear}  # tests/kernels/test_quantized.py
+TESTED = REFERENCE | QUANTIZED | {*ATTENTION.values(), *EXPERTS.values()}
 
 
 def outputs_and_gradients(kernel: Callable[..., Tensor], inputs: Sequence[Tensor], *others: object) -> list[Tensor]:
@@ -110,6 +111,7 @@ def test_experts_keep_the_type_and_sum_in_float32(dtype: torch.dtype, experts: s
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_every_chosen_kernel_is_tested(device: str) -> None:
     best = Backends.best(device)
-    chosen = {field.name: getattr(best, field.name) for field in fields(best)}
+    values = {field.name: getattr(best, field.name) for field in fields(best)}
+    chosen = {name: kernel for name, kernel in values.items() if callable(kernel)}
     untested = [name for name, kernel in chosen.items() if kernel not in TESTED]
     assert not [name for name in untested if not chosen[name].__module__.startswith(TRITON)]
