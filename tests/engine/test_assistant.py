@@ -13,7 +13,7 @@ from PIL import Image
 import vl2
 from tests.engine import tiny
 from vl2.core.errors import ConfigError, ConversationError, ImageError, VL2Error, WeightsError
-from vl2.engine import encode
+from vl2.engine import sight
 from vl2.engine.answer import Answer, Usage
 from vl2.engine.assistant import Assistant
 from vl2.engine.request import Request
@@ -101,13 +101,13 @@ def test_every_kind_of_image_gives_the_same_answer(assistant: Assistant, image: 
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many tiles were encoded at a time."""
     calls: list[int] = []
-    encode_images = encode.encode_images
+    embed_tiles = sight.embed_tiles
 
-    def spy(model: object, tiles: torch.Tensor, grids: object) -> object:
+    def spy(model: object, tiles: torch.Tensor) -> object:
         calls.append(len(tiles))
-        return encode_images(model, tiles, grids)  # type: ignore[arg-type]
+        return embed_tiles(model, tiles)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(encode, "encode_images", spy)
+    monkeypatch.setattr(sight, "embed_tiles", spy)
     return calls
 
 

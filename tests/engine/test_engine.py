@@ -14,9 +14,10 @@ from tests.engine import tiny
 from tests.engine.oracle import ask_oracle
 from vl2.core.errors import VL2Error
 from vl2.core.tiles import TileGrid
-from vl2.engine import encode as encode_module
+from vl2.engine import sight
 from vl2.engine.answer import generate
 from vl2.engine.engine import Engine, EngineSettings
+from vl2.engine.features import DEFAULT_FEATURE_BYTES
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
 
@@ -69,7 +70,8 @@ def test_any_schedule_gives_everyone_the_lone_answer(seed: int, drafted: bool, m
     settings = EngineSettings(
         cache_tokens=rng.choice((64, 80) if num_pictures == 1 else (256, 400, 1000)), max_running=rng.randint(1, 5),
         step_tokens=rng.choice((7, 33, 150, 1024)), block_size=rng.choice((4, 16)),
-        num_draft_tokens=rng.choice((1, 3, 9)) if drafted else 0,
+        num_draft_tokens=rng.choice((1, 3, 9)) if drafted else 0, step_tiles=rng.choice((None, 1, 3)),
+        feature_bytes=rng.choice((0, DEFAULT_FEATURE_BYTES)),
     )  # fmt: skip
     if drafted and rng.random() < 0.7:
         ask_oracle(monkeypatch, known_answers(name), seed)
@@ -112,15 +114,15 @@ def test_preempted_equals_unpreempted_when_sampling() -> None:
 
 def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
     model, seen = model_of("mla"), []
-    encode = encode_module.encode_images
+    embed_tiles = sight.embed_tiles
 
-    def spy(model, tiles, grids):
-        seen.append(len(grids))
-        return encode(model, tiles, grids)
+    def spy(model, tiles):
+        seen.append(len(tiles))
+        return embed_tiles(model, tiles)
 
     engine = Engine(model, TOKENIZER, EngineSettings(cache_tokens=2000))
     with monkeypatch.context() as patch:
-        patch.setattr(encode_module, "encode_images", spy)
+        patch.setattr(sight, "embed_tiles", spy)
         first = engine.add(request_of(1, 2, 0, 6))
         run_first = run(engine)[first]
         again = engine.add(request_of(2, 2, 0, 6))  # another question about the same image
@@ -135,18 +137,45 @@ def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch:
 
 def test_images_of_requests_that_start_together_are_encoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    encode = encode_module.encode_images
+    embed_tiles = sight.embed_tiles
 
-    def spy(model, tiles, grids):
-        seen.append(len(grids))
-        return encode(model, tiles, grids)
+    def spy(model, tiles):
+        seen.append(len(tiles))
+        return embed_tiles(model, tiles)
 
-    monkeypatch.setattr(encode_module, "encode_images", spy)
+    monkeypatch.setattr(sight, "embed_tiles", spy)
     engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
     engine.add(request_of(0, 2, 0, 2))
     engine.add(request_of(0, 3, 1, 2))
     run(engine)
     assert seen == [3]
+
+
+def test_images_that_come_while_others_are_answered_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    embed_tiles = sight.embed_tiles
+
+    def spy(model, tiles):
+        seen.append(len(tiles))
+        return embed_tiles(model, tiles)
+
+    monkeypatch.setattr(sight, "embed_tiles", spy)
+    model, grids = model_of("mla"), (TileGrid(1, 2), TileGrid(1, 1))  # four tiles
+    requests = [
+        Request(prompt=tiny.prompt(TOKENIZER, text, grids, seed=0), settings=SamplingSettings(max_new_tokens=6))
+        for text in TEXTS[:3]
+    ]
+    expected = [list(generate(model, TOKENIZER, [one])[0].token_ids) for one in requests]
+    seen.clear()
+    engine = Engine(model, TOKENIZER, EngineSettings(cache_tokens=2000, step_tiles=1))
+    engine.add(request_of(0, 0, 0, 12))
+    engine.step()
+    dropped, *kept = [engine.add(one) for one in requests]
+    engine.step()
+    engine.abort(dropped)
+    said = run(engine)
+    assert seen == [1] * 5, "a tile of the request that left, then each of the images once"
+    assert [said[number] for number in kept] == expected[1:]
 
 
 def test_a_new_request_speaks_while_others_go_on() -> None:

@@ -105,7 +105,7 @@ def test_images_encoded_before_give_the_same_answer(monkeypatch: pytest.MonkeyPa
         tiles = request.prompt.tiles[:0]  # not needed any more
         visual = torch.cat(embeds) if embeds else None
         encoded.append(replace(request, prompt=replace(request.prompt, tiles=tiles), visual_embeds=visual))
-    monkeypatch.setattr("vl2.engine.encode.encode_images", lambda model, tiles, grids: ())
+    monkeypatch.setattr("vl2.engine.sight.embed_tiles", lambda model, tiles: ())
     assert [answer.token_ids for answer in generate(model, TOKENIZER, encoded)] == expected
 
 

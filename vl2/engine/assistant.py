@@ -15,7 +15,6 @@ from vl2.core.sample import BoxesPart, TextPart
 from vl2.core.settings import build
 from vl2.engine.answer import Answer, AnswerStream, generate
 from vl2.engine.conversation import Conversation, ImageLike, asking, check_prunable, check_text, read_conversation
-from vl2.engine.encode import see
 from vl2.engine.encoded_image import EncodedImage, pixels_of, size_of
 from vl2.engine.engine import CacheDtype, Engine, EngineSettings, slot_dtype
 from vl2.engine.features import FeatureCache
@@ -25,6 +24,7 @@ from vl2.engine.request_plan import RequestPlan, check_request, plan_request
 from vl2.engine.sampler import SamplingSettings
 from vl2.engine.service import EngineService
 from vl2.engine.shared import SharedEngine
+from vl2.engine.sight import Look, look_on
 from vl2.engine.tiled_image import tiled_images
 from vl2.model import VL2
 from vl2.model.context import RopeScalingType
@@ -111,7 +111,7 @@ class Assistant:
         encoded = EncodedImage.open(image)
         found = build(ImageBudget, budget, thing="budget")
         prompt = self.processor(asking((encoded,)).messages, [encoded.pixels], budget=found)
-        see(self.model, self.features, tiled_images(prompt))
+        look_on(self.model, self.features, [Look(tiled_images(prompt))])
         return encoded
 
     def request(

@@ -45,6 +45,10 @@ class BlockPool:
         self._uses[block] = 1
         return block
 
+    def holds(self, key: BlockKey) -> bool:
+        """Tell whether a block holds this content now."""
+        return key in self._blocks
+
     def share(self, key: BlockKey) -> int | None:
         """Return the block that holds this content, with one user more, or None."""
         block = self._blocks.get(key)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence as Series
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from vl2.core.errors import ConfigError
 from vl2.engine.blocks import BlockPool
 from vl2.engine.cache import BLOCK_SIZE, PagedCache
-from vl2.engine.encode import see
+from vl2.engine.encode import TILES_AT_ONCE
 from vl2.engine.events import FinishReason, StreamEvent
 from vl2.engine.features import DEFAULT_FEATURE_BYTES, FeatureCache
 from vl2.engine.lookup import Lookup
@@ -21,8 +21,9 @@ from vl2.engine.runner import Runner, embed_chunk
 from vl2.engine.sampler import Sampler
 from vl2.engine.scheduler import Chunk, Scheduler
 from vl2.engine.sequence import Sequence
+from vl2.engine.sight import Look, look_on
 from vl2.engine.text_stream import TextStream
-from vl2.engine.tiled_image import TiledImage, image_spans, tiled_images
+from vl2.engine.tiled_image import image_spans, tiled_images
 from vl2.model import VL2
 from vl2.model.attention import ABSORB_BELOW_TOKENS
 from vl2.processor.tokenizer import Tokenizer
@@ -48,6 +49,7 @@ class EngineSettings:
     cache_tokens: int  # of all sequences together, rounded up to whole blocks
     max_running: int = 16
     step_tokens: int = STEP_TOKENS
+    step_tiles: int | None = None  # encoded in a step while others are answered; None is one on a CPU, else 16
     block_size: int = BLOCK_SIZE
     feature_bytes: int = DEFAULT_FEATURE_BYTES
     cache_dtype: CacheDtype | None = None  # None keeps entries in the type of the weights
@@ -56,6 +58,8 @@ class EngineSettings:
     def __post_init__(self) -> None:
         if self.cache_dtype not in (None, "int8"):
             raise ConfigError("cache_dtype", "unknown", got=repr(self.cache_dtype), expected="int8")
+        if self.step_tiles is not None and self.step_tiles < 1:
+            raise ConfigError("step_tiles", "must be positive", got=self.step_tiles)
         if self.num_draft_tokens < 0:
             raise ConfigError("num_draft_tokens", "out of range", got=self.num_draft_tokens, expected="0 or more")
 
@@ -70,8 +74,12 @@ class _Job:
     sampler: Sampler
     text: TextStream
     lookup: Lookup | None
-    images: tuple[TiledImage, ...]  # none when they were encoded before
-    visual: Tensor | None = field(default=None)  # [visual tokens, D] once they are needed
+    look: Look  # at no image when they were encoded before
+    visual: Tensor | None  # [visual tokens, D] once they are needed
+
+    def show(self) -> None:
+        """Put the visual tokens together, now that all images are seen."""
+        self.visual, self.look = self.look.visual(), Look(())
 
 
 class Engine:
@@ -96,7 +104,9 @@ class Engine:
         self.features = FeatureCache(settings.feature_bytes) if features is None else features
         vision, ratio = model.config.vision_config, model.config.projector_config.downsample_ratio
         self.side = -(-vision.patches_per_side // ratio)  # of a tile, in visual tokens
+        self.step_tiles = settings.step_tiles or (1 if cache.slots.device.type == "cpu" else TILES_AT_ONCE)
         self._jobs: dict[int, _Job] = {}
+        self._blind: list[_Job] = []  # whose images are to be seen before they are scheduled
         self._count = 0
         self.num_drafted = self.num_accepted = 0  # tokens that were guessed, and those of them that were right
 
@@ -118,14 +128,18 @@ class Engine:
         images = tiled_images(prompt) if request.visual_embeds is None else ()
         spans = image_spans(request, images, self.side)
         sequence = Sequence(number=self._count, tokens=prompt.input_ids.tolist(), images=spans)
-        self.scheduler.add(sequence)
         vocab_size, device = self.model.config.language_config.vocab_size, self.model.tile_newline.device
         sampler = Sampler(request.settings, prompt.input_ids.to(device), vocab_size, request.constraint)
-        self._jobs[sequence.number] = _Job(
+        job = self._jobs[sequence.number] = _Job(
             request=request, sequence=sequence, room=room, sampler=sampler,
             text=TextStream(self.tokenizer, request.settings.stop), lookup=self._lookup(request),
-            images=images, visual=request.visual_embeds,
+            look=Look(images), visual=request.visual_embeds,
         )  # fmt: skip
+        num_cached = self.scheduler.num_cached(sequence)
+        if images and any(span.stop > num_cached for span in spans):
+            self._blind.append(job)
+        else:
+            self.scheduler.add(sequence)
         self._count += 1
         return sequence.number
 
@@ -134,6 +148,8 @@ class Engine:
         job = self._jobs.pop(number, None)
         if job is not None:
             self.scheduler.remove(job.sequence)
+            if job in self._blind:
+                self._blind.remove(job)
 
     @torch.inference_mode()
     def step(self) -> list[StreamEvent]:
@@ -142,6 +158,7 @@ class Engine:
             return self._step()
 
     def _step(self) -> list[StreamEvent]:
+        self._look()
         chunks = self.scheduler.plan()
         logits = self.runner.run(chunks, self._embeds(chunks))
         for chunk in chunks:
@@ -209,10 +226,21 @@ class Engine:
             for chunk, job in shown
         }
 
+    def _look(self) -> None:
+        """Go on seeing the images of requests that came; whose images are all seen is scheduled."""
+        if not self._blind:
+            return
+        is_busy = self.scheduler.running or self.scheduler.waiting
+        num_tiles = self.step_tiles if is_busy else TILES_AT_ONCE
+        look_on(self.model, self.features, [job.look for job in self._blind], num_tiles)
+        for job in [job for job in self._blind if not job.look.unseen()]:
+            self._blind.remove(job)
+            job.show()
+            self.scheduler.add(job.sequence)
+
     def _see(self, jobs: Series[_Job]) -> None:
-        """Give these requests the visual tokens of their images, encoded together."""
+        """Give these requests the visual tokens of their images, should their prefix have left the cache again."""
         blind = [job for job in jobs if job.visual is None]
-        if blind:
-            found = see(self.model, self.features, [image for job in blind for image in job.images])
-            for job in blind:
-                job.visual = torch.cat([found[image.key] for image in job.images])
+        look_on(self.model, self.features, [job.look for job in blind])
+        for job in blind:
+            job.show()

@@ -55,8 +55,15 @@ class Scheduler:
             )  # fmt: skip
 
     def add(self, sequence: Sequence) -> None:
-        """Queue a sequence that `check` has let pass."""
-        self.waiting.append(sequence)
+        """Queue a sequence that `check` has let pass, in order of arrival."""
+        place = next((k for k, other in enumerate(self.waiting) if other.number > sequence.number), len(self.waiting))
+        self.waiting.insert(place, sequence)
+
+    def num_cached(self, sequence: Sequence) -> int:
+        """Return how many of a sequence's first tokens would be found in the cache now."""
+        sequence.extend_keys(self.block_size)
+        missing = (place for place, key in enumerate(sequence.keys) if not self.pool.holds(key))
+        return next(missing, len(sequence.keys)) * self.block_size
 
     def plan(self) -> list[Chunk]:
         """Choose the next step: at most one chunk a sequence; empty when there is nothing to do."""
@@ -156,8 +163,7 @@ class Scheduler:
         self.num_preempted += 1
         self.running.remove(sequence)
         self._release(sequence)
-        place = next((k for k, other in enumerate(self.waiting) if other.number > sequence.number), len(self.waiting))
-        self.waiting.insert(place, sequence)
+        self.add(sequence)
 
     def _release(self, sequence: Sequence) -> None:
         for block in reversed(sequence.blocks):  # the end of a prefix goes first: its beginning serves more
