@@ -22,6 +22,14 @@ def test_a_plan_of_a_size_that_is_not_on_this_machine() -> None:
     assert "32" in run(*words).stdout
 
 
+def test_a_plan_in_fewer_bits() -> None:
+    need = json.loads(run("plan", "--model", "tiny", "--json").stdout)
+    less = json.loads(run("plan", "--model", "tiny", "--dtype", "int4", "--cache-dtype", "int8", "--json").stdout)
+    assert less["weights"] < 0.36 * need["weights"]
+    assert less["cache"] == need["cache"] * 2688 // 5120  # 2560 codes, 40 scales, filled up to whole lines
+    assert less["features"] == need["features"]
+
+
 def test_a_plan_of_files(image: str) -> None:
     need = json.loads(run("plan", image, image, "--json").stdout)
     assert (need["num_images"], need["image_tokens"]) == (2, 2 * 121)  # 150 x 60 pixels: two local tiles

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -32,7 +32,8 @@ def plan(
     rope_scaling: Annotated[
         Literal["yarn", "linear"] | None, typer.Option(help="Stretch positions, beyond the trained context.")
     ] = None,
-    dtype: Annotated[str, typer.Option(help="float32, bfloat16 or float16.")] = "bfloat16",
+    dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16; of a size also int8, int4.")] = "bfloat16",
+    cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
 ) -> None:
@@ -43,15 +44,19 @@ def plan(
     from vl2.engine.conversation import check_number
     from vl2.engine.request import room_behind
     from vl2.engine.request_plan import check_request, plan_request
+    from vl2.model import PRESETS
     from vl2.model.context import with_context
     from vl2.processor import image_size
     from vl2.processor.budget import ImageBudget, grids_within
     from vl2.weights import preflight
 
-    number = read_dtype(dtype) or torch.bfloat16
+    is_smaller = model in PRESETS and dtype in preflight.SMALLER_FORMATS
+    number = torch.bfloat16 if is_smaller else read_dtype(dtype) or torch.bfloat16
     sizes = [image_size(image) for image in images] if images else [read_size(size)] * num_images
     check_number(sizes)
     config = with_context(read_config(model), max_context, rope_scaling)
+    if is_smaller:
+        config = replace(config, quantization_config=preflight.SMALLER_FORMATS[dtype])
     side = -(-config.vision_config.patches_per_side // config.projector_config.downsample_ratio)
     budget = ImageBudget(image_tokens=image_tokens, kept_share=kept_share)
     grids = grids_within(rule_of(config, max_tiles), sizes, side, budget)
@@ -60,6 +65,7 @@ def plan(
     asked = plan_request(
         config, grids, seen + text_tokens + min(room, max_new_tokens), dtype=number,
         largest_pixels=max((width * height for width, height in sizes), default=0),
+        cache_dtype=torch.int8 if cache_dtype else None,
     )  # fmt: skip
     loaded = preflight.plan_memory(config, dtype=number, context_tokens=0, num_tiles=0)
     free = preflight.available_bytes()
