@@ -1,7 +1,8 @@
 """Measure the time to the first token of the first and the second turn of a chat about one page of ten tiles.
 
 The second turn finds the page in the cache of the conversation: it is decoded and cut again, but neither encoded nor
-read. Usage: `python bench/second_turn.py [--model pocket] [--repeats 5]`
+read. With --preset the weights are random ones of true size, with pocket's tokenizer.
+Usage: `python bench/second_turn.py [--model pocket | --preset tiny --precision int4] [--repeats 5]`
 """
 
 from __future__ import annotations
@@ -14,7 +15,13 @@ import time
 import numpy as np
 
 import vl2
+from vl2.cli.bench_contender import config_in
+from vl2.cli.bench_weights import random_model
 from vl2.engine.assistant import Assistant
+from vl2.processor import Processor
+from vl2.processor.settings import ProcessorSettings
+from vl2.weights import find_checkpoint
+from vl2.weights.pack import pack_model
 
 NUM_TILES = 9  # local ones, beside the thumbnail
 
@@ -31,9 +38,16 @@ def time_first_token(assistant: Assistant, turns: list[dict[str, object]]) -> tu
     return time.perf_counter() - started, answer.text
 
 
-def measure(model: str, repeats: int) -> dict[str, float]:
+def random_assistant(preset: str, precision: str) -> Assistant:
+    """Return a model of true size with random weights."""
+    config = config_in(precision, preset, None)
+    settings = ProcessorSettings(candidate_resolutions=config.candidate_resolutions)
+    tokenizer = Processor.from_directory(find_checkpoint("pocket")).tokenizer  # any: only numbers count here
+    return Assistant(pack_model(random_model(config)), Processor(tokenizer, settings.rule(), settings))
+
+
+def measure(assistant: Assistant, repeats: int) -> dict[str, float]:
     """Return medians in milliseconds."""
-    assistant = vl2.load(model, max_tiles=NUM_TILES)
     times: list[tuple[float, float]] = []
     for seed in range(repeats + 1):
         image = page(assistant.processor.settings.tile_size, seed)
@@ -54,9 +68,15 @@ def main() -> None:
     """Print the figures as JSON."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--model", default="pocket")
+    parser.add_argument("--preset", choices=("tiny",))
+    parser.add_argument("--precision", choices=("bf16", "int8", "int4"), default="bf16")
     parser.add_argument("--repeats", type=int, default=5)
     found = parser.parse_args()
-    print(json.dumps({name: round(value, 3) for name, value in measure(found.model, found.repeats).items()}))
+    if found.preset is None:
+        assistant = vl2.load(found.model, max_tiles=NUM_TILES)
+    else:
+        assistant = random_assistant(found.preset, found.precision)
+    print(json.dumps({name: round(value, 3) for name, value in measure(assistant, found.repeats).items()}))
 
 
 if __name__ == "__main__":

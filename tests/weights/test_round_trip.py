@@ -6,6 +6,7 @@ import json
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,12 @@ from safetensors.torch import load_file
 from tests.weights.checkpoints import NAMES, RECORDED
 from vl2.core.errors import WeightsError
 from vl2.model import PRESETS, VL2, VL2Config
+from vl2.model.config import QuantizationConfig
 from vl2.weights import load_model, save_model
+from vl2.weights.empty import empty_model
+from vl2.weights.load import expected_tensors
 from vl2.weights.save import config_to_dict
+from vl2.weights.stored import MAX_INDEX_BYTES
 
 SHARD = 300_000
 
@@ -108,3 +113,10 @@ except WeightsError as error:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=Path.cwd())
     assert "cannot be written" in done.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_index_of_the_largest_quantised_model_is_read() -> None:
+    config = replace(PRESETS["base"], quantization_config=QuantizationConfig(bits=4))
+    keys = expected_tensors(empty_model(config, torch.bfloat16))
+    index = {"metadata": {}, "weight_map": dict.fromkeys(keys, "model-00001-of-00100.safetensors")}
+    assert 2**20 < len(json.dumps(index, indent=2)) < MAX_INDEX_BYTES

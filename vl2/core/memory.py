@@ -1,9 +1,14 @@
-"""Memory in huge pages: what is read as one stream, or in strides of a page, costs few address translations."""
+"""Memory in huge pages, and memory that goes back to the system.
+
+What is read as one stream or in strides of a page costs few address translations in huge pages.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
+import os
 
 import torch
 from torch import Tensor
@@ -29,3 +34,10 @@ def huge_copy(source: Tensor) -> Tensor:
     if source.nbytes < HUGE_FROM:
         return source.contiguous()
     return huge_zeros(tuple(source.shape), source.dtype).copy_(source)
+
+
+def give_back() -> None:
+    """Return what was freed to the system: an allocator keeps hundreds of megabytes of a large model's layers."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None  # glibc alone has it
+    if trim is not None:
+        trim(0)

@@ -51,14 +51,14 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
     return values
 
 
-def load_json(path: str | Path) -> dict[str, Any]:
+def load_json(path: str | Path, *, max_bytes: int = MAX_SETTINGS_BYTES) -> dict[str, Any]:
     """Read one JSON object of bounded size. Raises ConfigError when it is missing, too large or no JSON object."""
     path = Path(path)
     if not path.is_file():
         raise ConfigError(str(path), "no such file", do="Point at a folder that holds a whole checkpoint.")
     size = path.stat().st_size
-    if size > MAX_SETTINGS_BYTES:
-        raise ConfigError(str(path), "too large", got=size, expected=f"at most {MAX_SETTINGS_BYTES} bytes")
+    if size > max_bytes:
+        raise ConfigError(str(path), "too large", got=size, expected=f"at most {max_bytes} bytes")
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:

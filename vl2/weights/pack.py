@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from vl2.core.batch import PADDING, CacheView, PagedSlots
 from vl2.core.errors import VL2Error
+from vl2.core.memory import give_back
 from vl2.kernels import Backends
 from vl2.kernels.native import structs
 from vl2.kernels.native.layers import LanguageStack, Rows, VisionStack
@@ -48,6 +49,7 @@ def pack_model(model: VL2) -> VL2:
         for name, module in list(owner.named_children()):
             if isinstance(module, QuantizedLinear):
                 setattr(owner, name, PackedLinear(packed_linear(module)))
+    give_back()
     return model
 
 
@@ -63,7 +65,10 @@ class PackedLanguage(nn.Module):
         source.layers = nn.ModuleList()  # the memory of each is free once it is packed
         norm, scale = _floats(source.norm.weight), layers[0].attention.scale
         kept: list[object] = [norm]
-        packed = [_layer(layers.popleft(), self.config, kept) for _ in range(len(layers))]
+        packed: list[structs.Layer] = []
+        while layers:
+            packed.append(_layer(layers.popleft(), self.config, kept))
+            give_back()
         self.stack = LanguageStack(_shape(self.config, norm, scale), packed, kept)
         self.head = PackedLinear(packed_linear(source.head))
         self._rope: RopeTable = (norm.new_empty(0, 0), norm.new_empty(0, 0))  # of the positions seen so far
@@ -206,11 +211,18 @@ def _layer(layer: Layer, config: LanguageConfig, kept: list[object]) -> structs.
     out.router = keep.weight(PackedWeight.from_float(router.weight.float()))
     if config.topk_method == "noaux_tc":
         out.expert_bias = keep.floats(router.expert_bias)
-    stacks = (packed_experts(stack) for stack in (experts.gate, experts.up, experts.down))
+    stacks = (packed_experts(_taken(experts, name)) for name in ("gate", "up", "down"))
     out.mlp = structs.MlpWeights(*(keep.weight(stack) for stack in stacks))
     if layer.mlp.shared_experts is not None:
         out.shared = keep.mlp(layer.mlp.shared_experts)
     return out
+
+
+def _taken(owner: nn.Module, name: str) -> Tensor | QuantizedWeight:
+    """Take a weight away from its owner, so that its memory is free once it is packed."""
+    weight = getattr(owner, name)
+    delattr(owner, name)
+    return weight
 
 
 def _latent(attention: MLA, out: structs.Layer, keep: _Keeper) -> None:

@@ -17,6 +17,7 @@ from vl2.core.settings import load_json
 
 SINGLE_FILE, INDEX_FILE = "model.safetensors", "model.safetensors.index.json"
 DTYPES = {"F32": torch.float32, "BF16": torch.bfloat16, "F16": torch.float16}
+MAX_INDEX_BYTES = 1 << 26  # quantised, the largest model has 14,000 tensors, a hundred bytes each
 STORED_TYPES = {**DTYPES, "I8": torch.int8, "U8": torch.uint8}  # codes of quantised weights
 
 
@@ -68,7 +69,7 @@ def _open_shards(directory: Path, stack: ExitStack) -> dict[str, Any]:
     """Return the open shard of every key. The index decides which shard a tensor is read from."""
     index = directory / INDEX_FILE
     try:
-        weight_map = load_json(index).get("weight_map")
+        weight_map = load_json(index, max_bytes=MAX_INDEX_BYTES).get("weight_map")
     except ConfigError as error:
         raise WeightsError(str(index), "cannot be read", got=error, do="Fetch the file again.") from None
     if not isinstance(weight_map, dict) or not all(isinstance(name, str) for name in weight_map.values()):

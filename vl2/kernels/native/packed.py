@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from vl2.core.errors import VL2Error
-from vl2.core.memory import huge_copy
+from vl2.core.memory import huge_copy, huge_zeros
 from vl2.kernels.native import structs
 from vl2.kernels.native.library import kernels
 
@@ -17,6 +17,9 @@ LANES = 16  # rows of a tile
 FLOAT32, BFLOAT16, INT8, INT4 = range(4)
 GROUPS = (32, 64, 128)
 INPUT_BITS = (8, 15)
+QUAD = {8: 4, 4: 8}  # columns that stand in four bytes
+ZERO = {8: 0, 4: 8}  # the code of zero
+ROWS_AT_ONCE = 256 * LANES
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,20 +66,18 @@ class PackedWeight:
         """Pack a quantised weight: codes and scales as in `vl2.kernels.quantized`."""
         shape = (*codes.shape[:-1], num_inputs)
         experts = codes.reshape(-1, *codes.shape[-2:])
-        if bits == 4:
-            experts = torch.stack((experts & 15, experts >> 4), dim=-1).flatten(-2)  # [E, rows, cols], value + 8
-            filled = _fill(experts, LANES, 1, value=8)
-        else:
-            filled = _fill(experts, LANES, 1).view(torch.uint8) ^ 128  # value + 128
-        count, rows, cols = filled.shape
-        if bits == 4:
-            parts = filled.view(count, rows // LANES, LANES, cols // 8, 2, 4)
-            quads = parts[..., 0, :] | (parts[..., 1, :] << 4)  # [E, tiles, 16, cols/8, 4]
-        else:
-            quads = filled.view(count, rows // LANES, LANES, cols // 4, 4)
-        data = huge_copy(quads.transpose(2, 3)).view(count, -1)
+        count, rows = experts.shape[:2]
+        tiles = -(-rows // LANES)
+        cols = codes.shape[-1] * (8 // bits)
+        # piece by piece: what is on the way takes no memory worth planning
+        quads = huge_zeros((count, tiles, cols // QUAD[bits], LANES, 4), torch.uint8)
+        for expert in range(count):
+            for first in range(0, rows, ROWS_AT_ONCE):
+                piece = _quads(experts[expert, first : first + ROWS_AT_ONCE], bits)
+                quads[expert, first // LANES :][: len(piece)] = piece
+        data = quads.view(count, -1)
         steps = _fill(scales.detach().reshape(count, -1, cols // group), LANES, 1)
-        steps = steps.view(count, rows // LANES, LANES, -1).transpose(2, 3).contiguous().view(count, -1)
+        steps = steps.view(count, tiles, LANES, -1).transpose(2, 3).contiguous().view(count, -1)
         return cls(INT4 if bits == 4 else INT8, group, shape, cols, data, steps, _floats(bias), input_bits)
 
     @property
@@ -153,6 +154,19 @@ def attention(query: Tensor, key: Tensor, value: Tensor, limits: Tensor, *, is_b
         len(queries), len(keys), keys.shape[1], values.shape[1], out.data_ptr(),
     )  # fmt: skip
     return out.to(query.dtype)
+
+
+def _quads(codes: Tensor, bits: int) -> Tensor:
+    """Return codes [rows, bytes] as tiles [tiles, Q, 16, 4] of four bytes of a row."""
+    if bits == 4:
+        codes = torch.stack((codes & 15, codes >> 4), dim=-1).flatten(-2)  # [rows, K], value + 8
+    filled = nn.functional.pad(codes, (0, 0, 0, -len(codes) % LANES), value=ZERO[bits])
+    if bits == 4:
+        pairs = filled.view(len(filled), -1, 2, 4)
+        filled = pairs[..., 0, :] | (pairs[..., 1, :] << 4)  # [rows, K/8, 4]: columns that are four apart share a byte
+    else:
+        filled = filled.view(torch.uint8) ^ 128  # value + 128
+    return filled.reshape(len(filled) // LANES, LANES, -1, 4).transpose(1, 2)
 
 
 def _fill(x: Tensor, row_step: int, col_step: int, value: int = 0) -> Tensor:
