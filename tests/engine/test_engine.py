@@ -205,3 +205,45 @@ def test_features_are_bounded() -> None:
     assert kept.get(b"b") is None and kept.get(b"a") is not None and kept.num_bytes == 80
     kept.put(b"huge", torch.zeros(100))
     assert kept.get(b"huge") is None and (kept.num_hits, kept.num_misses) == (2, 2)
+
+
+class Failing:
+    """A constraint that breaks at its third token."""
+
+    def __init__(self) -> None:
+        self.num_asked = 0
+
+    def allowed(self) -> torch.Tensor:
+        self.num_asked += 1
+        if self.num_asked == 3:
+            raise ValueError("no token may come")
+        return torch.ones(model_of("mla").config.language_config.vocab_size, dtype=torch.bool)
+
+    def accept(self, token_id: int) -> None:
+        """Remember nothing."""
+
+
+def test_a_request_that_breaks_ends_alone() -> None:
+    engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
+    well = [engine.add(request_of(text, 0, 0, 8)) for text in (0, 1)]
+    ill = engine.add(replace(request_of(2, 0, 0, 8), constraint=Failing()))
+    events = []
+    while engine.has_work:
+        events += engine.step()
+    last = [event for event in events if event.row == ill][-1]
+    assert last.finish_reason == "error" and "no token may come" in str(last.error)
+    for number, text in zip(well, (0, 1), strict=True):
+        said = [token for event in events if event.row == number for token in event.token_ids]
+        assert said == list(lone_answer("mla", text, 0, 0)[:8])
+    assert engine.pool.num_used == 0
+
+
+def test_an_answer_says_how_much_of_its_prompt_was_cached() -> None:
+    engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000, block_size=4))
+    cached = []
+    for _ in range(2):
+        engine.add(request_of(3, 2, 0, 2))
+        while engine.has_work:
+            cached += [event.num_cached for event in engine.step() if event.finish_reason]
+    num_prompt = request_of(3, 2, 0, 2).num_prompt_tokens
+    assert cached == [0, (num_prompt - 1) // 4 * 4]

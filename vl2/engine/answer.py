@@ -25,6 +25,7 @@ class Usage:
     image_tokens: int
     completion_tokens: int  # the end-of-sequence token is not counted
     seconds: float  # from the question to the last token, images included; rows of a batch run side by side
+    cached_tokens: int = 0  # of the prompt, found in the cache
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,18 +89,23 @@ class _Collector:
         self.pieces: list[str] = []
         self.logprobs: list[TokenLogprobs] = []
         self.finish_reason: FinishReason = "cancelled"
+        self.num_cached = 0
 
     def add(self, event: StreamEvent) -> None:
+        if event.error is not None:
+            raise event.error
         self.token_ids += event.token_ids
         self.pieces.append(event.text)
         self.logprobs += [event.logprobs] if event.logprobs else []
         self.finish_reason = event.finish_reason or self.finish_reason
+        self.num_cached = event.num_cached
         self.ended = time.perf_counter()
 
     def answer(self) -> Answer:
         usage = Usage(
             prompt_tokens=self.request.num_prompt_tokens,
             image_tokens=self.request.num_image_tokens,
+            cached_tokens=self.num_cached,
             completion_tokens=len(self.token_ids),
             seconds=self.ended - self.started,
         )

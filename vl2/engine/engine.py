@@ -15,6 +15,7 @@ from vl2.engine.cache import BLOCK_SIZE, PagedCache
 from vl2.engine.encode import TILES_AT_ONCE
 from vl2.engine.events import FinishReason, StreamEvent
 from vl2.engine.features import DEFAULT_FEATURE_BYTES, FeatureCache
+from vl2.engine.job import Job
 from vl2.engine.lookup import Lookup
 from vl2.engine.request import Request, room_for_answer
 from vl2.engine.runner import Runner, embed_chunk
@@ -64,24 +65,6 @@ class EngineSettings:
             raise ConfigError("num_draft_tokens", "out of range", got=self.num_draft_tokens, expected="0 or more")
 
 
-@dataclass(kw_only=True, eq=False)
-class _Job:
-    """A request under way."""
-
-    request: Request
-    sequence: Sequence
-    room: int  # tokens that may still come
-    sampler: Sampler
-    text: TextStream
-    lookup: Lookup | None
-    look: Look  # at no image when they were encoded before
-    visual: Tensor | None  # [visual tokens, D] once they are needed
-
-    def show(self) -> None:
-        """Put the visual tokens together, now that all images are seen."""
-        self.visual, self.look = self.look.visual(), Look(())
-
-
 class Engine:
     """Add requests, step until there is no work, take the events of each step. One thread at a time."""
 
@@ -105,8 +88,8 @@ class Engine:
         vision, ratio = model.config.vision_config, model.config.projector_config.downsample_ratio
         self.side = -(-vision.patches_per_side // ratio)  # of a tile, in visual tokens
         self.step_tiles = settings.step_tiles or (1 if cache.slots.device.type == "cpu" else TILES_AT_ONCE)
-        self._jobs: dict[int, _Job] = {}
-        self._blind: list[_Job] = []  # whose images are to be seen before they are scheduled
+        self._jobs: dict[int, Job] = {}
+        self._blind: list[Job] = []  # whose images are to be seen before they are scheduled
         self._count = 0
         self.num_drafted = self.num_accepted = 0  # tokens that were guessed, and those of them that were right
 
@@ -130,7 +113,7 @@ class Engine:
         sequence = Sequence(number=self._count, tokens=prompt.input_ids.tolist(), images=spans)
         vocab_size, device = self.model.config.language_config.vocab_size, self.model.tile_newline.device
         sampler = Sampler(request.settings, prompt.input_ids.to(device), vocab_size, request.constraint)
-        job = self._jobs[sequence.number] = _Job(
+        job = self._jobs[sequence.number] = Job(
             request=request, sequence=sequence, room=room, sampler=sampler,
             text=TextStream(self.tokenizer, request.settings.stop), lookup=self._lookup(request),
             look=Look(images), visual=request.visual_embeds,
@@ -164,7 +147,16 @@ class Engine:
         for chunk in chunks:
             self.scheduler.computed(chunk.sequence, chunk.stop)
         last = [chunk for chunk in chunks if chunk.sequence.number in logits]
-        return [event for chunk in last for event in self._advance(chunk, logits[chunk.sequence.number])]
+        return [event for chunk in last for event in self._advance_or_end(chunk, logits[chunk.sequence.number])]
+
+    def _advance_or_end(self, chunk: Chunk, logits: Tensor) -> list[StreamEvent]:
+        """Advance a sequence; what its own constraint or settings raise ends it alone."""
+        try:
+            return self._advance(chunk, logits)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the neighbours go on
+            number = chunk.sequence.number
+            self.abort(number)
+            return [StreamEvent(row=number, token_ids=(), text="", finish_reason="error", error=error)]
 
     def _advance(self, chunk: Chunk, logits: Tensor) -> list[StreamEvent]:
         """Choose the next token of a sequence and, as long as that is the draft, the one behind it.
@@ -191,7 +183,7 @@ class Engine:
             sequence.drafts = job.lookup.propose(sequence.tokens, job.room - 1)
         return events
 
-    def _choose(self, job: _Job, logits: Tensor) -> StreamEvent:
+    def _choose(self, job: Job, logits: Tensor) -> StreamEvent:
         """Choose a token from logits [V] and say what is certain of the text now."""
         token_id = int(job.sampler.choose(logits))
         job.room -= 1
@@ -207,7 +199,10 @@ class Engine:
         if reason is None:
             job.sequence.tokens.append(token_id)
         logprobs = job.sampler.logprobs(logits, token_id) if said else None
-        return StreamEvent(row=job.sequence.number, token_ids=said, text=text, finish_reason=reason, logprobs=logprobs)
+        return StreamEvent(
+            row=job.sequence.number, token_ids=said, text=text, finish_reason=reason, logprobs=logprobs,
+            num_cached=job.sequence.num_reused or 0,
+        )  # fmt: skip
 
     def _lookup(self, request: Request) -> Lookup | None:
         """Return what guesses ahead in this answer: only greedy ones are likely to repeat what was said."""
@@ -238,7 +233,7 @@ class Engine:
             job.show()
             self.scheduler.add(job.sequence)
 
-    def _see(self, jobs: Series[_Job]) -> None:
+    def _see(self, jobs: Series[Job]) -> None:
         """Give these requests the visual tokens of their images, should their prefix have left the cache again."""
         blind = [job for job in jobs if job.visual is None]
         look_on(self.model, self.features, [job.look for job in blind])

@@ -7,7 +7,8 @@ from typing import Literal
 
 from vl2.engine.sampler import TokenLogprobs
 
-FinishReason = Literal["stop", "length", "cancelled"]  # cancelled: nobody waited for the end
+# cancelled: nobody waited for the end; error: this answer cannot go on
+FinishReason = Literal["stop", "length", "cancelled", "error"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,3 +20,5 @@ class StreamEvent:
     text: str  # empty while a character or a possible stop string is incomplete
     finish_reason: FinishReason | None = None  # set in the last event of the request
     logprobs: TokenLogprobs | None = None  # of the token, when asked for
+    num_cached: int = 0  # tokens of the prompt that were found in the cache
+    error: Exception | None = None  # what ended this answer alone

@@ -119,6 +119,8 @@ class Scheduler:
             return False
         sequence.num_computed = len(sequence.blocks) * self.block_size
         self.num_reused += sequence.num_computed
+        if sequence.num_reused is None:
+            sequence.num_reused = sequence.num_computed
         self._grow(sequence, len(sequence.tokens))
         self.waiting.popleft()
         self.running.append(sequence)

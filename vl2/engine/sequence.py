@@ -30,6 +30,7 @@ class Sequence:
     tokens: list[int]  # the prompt, then what was answered
     images: tuple[ImageSpan, ...] = ()
     num_computed: int = 0
+    num_reused: int | None = None  # tokens of the prompt that were in the cache when it started first
     blocks: list[int] = field(default_factory=list)
     keys: list[BlockKey] = field(default_factory=list)  # of the full blocks
     drafts: tuple[int, ...] = ()  # a guess of what follows the tokens
