@@ -21,7 +21,8 @@ from vl2.kernels.cache_entry import entry_bytes
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.model.config import QuantizationConfig
 from vl2.weights import load_model
-from vl2.weights.pack import PackedLanguage, PackedVision, beside_kernels, pack_model
+from vl2.weights.pack import PackedLanguage, beside_kernels, pack_model
+from vl2.weights.pack_vision import PackedVision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16, "int4": torch.bfloat16}
 QUANTIZED = {"int8": QuantizationConfig(bits=8), "int4": QuantizationConfig(bits=4, head_bits=4)}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
 from typing import Any
 
 import torch
@@ -16,24 +15,19 @@ from vl2.core.errors import VL2Error
 from vl2.core.memory import give_back
 from vl2.kernels import Backends
 from vl2.kernels.native import structs
-from vl2.kernels.native.layers import LanguageStack, Rows, VisionStack
+from vl2.kernels.native.layers import LanguageStack, Rows
 from vl2.kernels.native.library import library, one_torch_thread
 from vl2.kernels.native.packed import NO_WEIGHT, PackedLinear, PackedWeight
-from vl2.kernels.quantized import QuantizedTensor
 from vl2.kernels.quantized_linear import QuantizedLinear, QuantizedWeight
 from vl2.model import VL2
 from vl2.model.attention import LATENT_NORM_EPS, MHA, MLA, RopeTable
 from vl2.model.config import LanguageConfig
 from vl2.model.language import Hidden, LanguageModel, Layer
 from vl2.model.moe import MLP, MoE
-from vl2.model.norm import RMSNorm
-from vl2.model.vision import NORM_EPS, VisionBlock, VisionTower
+from vl2.weights.pack_parts import Keeper, floats, packed_experts, packed_linear
+from vl2.weights.pack_vision import PackedVision, TileVision, suits_tile_products
 
 TEMPORARY_BLOCK = 16
-# Of activations that meet integers. Eight bits take half the time: in the vision tower no score of pocket moves; beside
-# weights of 4 bits the divergence grows by a twentieth, beside weights of 8 it would double.
-VISION_INPUT_BITS = 8
-INPUT_BITS = {8: 15, 4: 8}  # by bits of the weight
 
 
 def pack_model(model: VL2) -> VL2:
@@ -44,7 +38,8 @@ def pack_model(model: VL2) -> VL2:
     if library() is None or model.tile_newline.device.type != "cpu":
         return model
     model.language = PackedLanguage(model.language)  # pyright: ignore[reportAttributeAccessIssue]
-    model.vision = PackedVision(model.vision)  # pyright: ignore[reportAttributeAccessIssue]
+    vision = TileVision if suits_tile_products(model.vision) else PackedVision
+    model.vision = vision(model.vision)  # pyright: ignore[reportAttributeAccessIssue]
     for owner in (model.adaptor, model.adaptor.hidden):
         for name, module in list(owner.named_children()):
             if isinstance(module, QuantizedLinear):
@@ -63,7 +58,7 @@ class PackedLanguage(nn.Module):
         self.dtype = source.norm.weight.dtype
         layers: deque[Any] = deque(source.layers)
         source.layers = nn.ModuleList()  # the memory of each is free once it is packed
-        norm, scale = _floats(source.norm.weight), layers[0].attention.scale
+        norm, scale = floats(source.norm.weight), layers[0].attention.scale
         kept: list[object] = [norm]
         packed: list[structs.Layer] = []
         while layers:
@@ -116,58 +111,9 @@ class PackedLanguage(nn.Module):
         return torch.zeros(shape, dtype=self.dtype), tables, TEMPORARY_BLOCK
 
 
-class PackedVision(nn.Module):
-    """What `VisionTower` computes, in float32 between the weights."""
-
-    def __init__(self, source: VisionTower) -> None:
-        """Take over a vision tower, whose blocks are gone afterwards."""
-        super().__init__()
-        self.config = source.config
-        self.patch_embed, self.pos_embed, self.norm = source.patch_embed, source.pos_embed, source.norm
-        blocks: deque[Any] = deque(source.blocks)
-        source.blocks = nn.ModuleList()
-        kept: list[object] = []
-        packed = [_block(blocks.popleft(), kept) for _ in range(len(blocks))]
-        shape = structs.Vision(0, self.config.width, self.config.heads, self.config.patches_per_side**2, NORM_EPS)
-        self.stack = VisionStack(shape, packed, kept)
-
-    def forward(self, tiles: Tensor, backends: Backends) -> Tensor:
-        """Return patch features [N, P, C] for tiles [N, 3, S, S] in -1..1, after the final norm."""
-        x = self.patch_embed(tiles.to(self.pos_embed.dtype)).flatten(2).transpose(1, 2)  # [N, P, C]
-        x = self.stack.run(x + self.pos_embed)  # [N, P, C]
-        return self.norm(x.to(self.pos_embed.dtype))  # [N, P, C]
-
-
 def beside_kernels(model: VL2) -> AbstractContextManager[None]:
     """Return what to compute a step of a model in: beside native kernels PyTorch keeps to one thread."""
     return one_torch_thread() if isinstance(model.language, PackedLanguage) else nullcontext()
-
-
-def packed_linear(*linears: nn.Linear | QuantizedLinear, input_bits: int | None = None) -> PackedWeight:
-    """Pack a linear layer, or several that read the same input as one."""
-    biases: list[Tensor] = [one.bias for one in linears if one.bias is not None]
-    bias = torch.cat(biases) if biases else None
-    parts = [one.weight.tensor for one in linears if isinstance(one, QuantizedLinear)]
-    if parts:
-        joined = replace(
-            parts[0], codes=torch.cat([part.codes for part in parts]), scales=torch.cat([part.scales for part in parts])
-        )
-        return _packed_codes(joined, bias, input_bits)
-    return PackedWeight.from_float(torch.cat([one.weight for one in linears if isinstance(one, nn.Linear)]), bias)
-
-
-def packed_experts(weight: Tensor | QuantizedWeight) -> PackedWeight:
-    """Pack one matrix of all experts [E, N, K]."""
-    return _packed_codes(weight.tensor) if isinstance(weight, QuantizedWeight) else PackedWeight.from_float(weight)
-
-
-def _packed_codes(
-    weight: QuantizedTensor, bias: Tensor | None = None, input_bits: int | None = None
-) -> PackedWeight:
-    return PackedWeight.from_codes(
-        weight.codes, weight.scales, bits=weight.bits, group=weight.group, num_inputs=weight.width, bias=bias,
-        input_bits=input_bits or INPUT_BITS[weight.bits],
-    )  # fmt: skip
 
 
 def _shape(config: LanguageConfig, norm: Tensor, scale: float) -> structs.Language:
@@ -195,7 +141,7 @@ def _shape(config: LanguageConfig, norm: Tensor, scale: float) -> structs.Langua
 def _layer(layer: Layer, config: LanguageConfig, kept: list[object]) -> structs.Layer:
     """Pack one layer; `kept` takes the tensors."""
     out = structs.Layer()
-    keep = _Keeper(kept)
+    keep = Keeper(kept)
     out.attention_norm, out.mlp_norm = keep.norm(layer.attention_norm), keep.norm(layer.mlp_norm)
     attention = layer.attention
     out.output = keep.weight(packed_linear(attention.output))
@@ -225,7 +171,7 @@ def _taken(owner: nn.Module, name: str) -> Tensor | QuantizedWeight:
     return weight
 
 
-def _latent(attention: MLA, out: structs.Layer, keep: _Keeper) -> None:
+def _latent(attention: MLA, out: structs.Layer, keep: Keeper) -> None:
     out.query_down = NO_WEIGHT
     if hasattr(attention, "query"):
         out.query_up = keep.weight(packed_linear(attention.query))
@@ -240,42 +186,3 @@ def _latent(attention: MLA, out: structs.Layer, keep: _Keeper) -> None:
     key_up, value_up = by_head.split((attention.nope, attention.value_dim), dim=1)
     out.key_up = keep.weight(PackedWeight.from_float(key_up.transpose(1, 2)))  # [H, R, Dn]
     out.value_up = keep.weight(PackedWeight.from_float(value_up))  # [H, Dv, R]
-
-
-def _block(block: VisionBlock, kept: list[object]) -> structs.Block:
-    keep = _Keeper(kept)
-    out = structs.Block()
-    out.attention_norm, out.mlp_norm = keep.norm(block.attention_norm), keep.norm(block.mlp_norm)
-    out.attention_norm_bias, out.mlp_norm_bias = (keep.floats(n.bias) for n in (block.attention_norm, block.mlp_norm))
-    attention, mlp = block.attention, block.mlp
-    parts = (attention.qkv, attention.output, mlp.up, mlp.down)
-    out.qkv, out.output, out.up, out.down = (
-        keep.weight(packed_linear(part, input_bits=VISION_INPUT_BITS)) for part in parts
-    )
-    return out
-
-
-class _Keeper:
-    """Remember what structures point to."""
-
-    def __init__(self, kept: list[object]) -> None:
-        self.kept = kept
-
-    def weight(self, packed: PackedWeight) -> structs.Weight:
-        self.kept.append(packed)
-        return packed.struct()
-
-    def mlp(self, mlp: MLP) -> structs.MlpWeights:
-        return structs.MlpWeights(*(self.weight(packed_linear(w)) for w in (mlp.gate, mlp.up, mlp.down)))
-
-    def norm(self, norm: RMSNorm | nn.LayerNorm) -> int:
-        return self.floats(norm.weight)
-
-    def floats(self, values: Tensor) -> int:
-        found = _floats(values)
-        self.kept.append(found)
-        return found.data_ptr()
-
-
-def _floats(values: Tensor) -> Tensor:
-    return values.detach().float().contiguous()

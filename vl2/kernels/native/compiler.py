@@ -64,11 +64,11 @@ def _key(compiler: str, extra: tuple[str, ...]) -> str:
         digest.update(path.read_bytes())
     version = subprocess.run([compiler, "--version"], capture_output=True, check=False, timeout=TIMEOUT_S).stdout
     digest.update(version)
-    digest.update(" ".join((*FLAGS, *extra, platform.machine(), _instructions())).encode())
+    digest.update(" ".join((*FLAGS, *extra, platform.machine(), instructions())).encode())
     return digest.hexdigest()
 
 
-def _instructions() -> str:
+def instructions() -> str:
     """Return what tells processors apart: a home folder may be shared by machines."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()

@@ -16,6 +16,7 @@ from vl2.core.errors import VL2Error
 from vl2.kernels.native import structs
 from vl2.kernels.native.compiler import compiled_library
 
+_num_threads = 1
 OFF = "VL2_NATIVE"  # set to 0 to do without
 
 SIGNATURES = {
@@ -42,7 +43,7 @@ def library() -> ctypes.CDLL | None:
     for name, (result, arguments) in SIGNATURES.items():
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, arguments
-    loaded.vl2_set_threads(torch.get_num_threads())
+    _set_threads(loaded, torch.get_num_threads())
     return loaded
 
 
@@ -52,6 +53,17 @@ def kernels() -> ctypes.CDLL:
     if found is None:
         raise VL2Error("native kernels", "are not available", do=f"Install g++ and unset {OFF}.")
     return found
+
+
+@contextmanager
+def kernel_threads() -> Iterator[None]:
+    """Let PyTorch compute with as many threads as the kernels have."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(_num_threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @contextmanager
@@ -73,4 +85,10 @@ def set_num_threads(count: int) -> None:
     """Use as many threads from the next call on."""
     if count < 1:
         raise VL2Error("threads", "must be positive", got=count)
-    kernels().vl2_set_threads(count)
+    _set_threads(kernels(), count)
+
+
+def _set_threads(loaded: ctypes.CDLL, count: int) -> None:
+    global _num_threads
+    _num_threads = count
+    loaded.vl2_set_threads(count)

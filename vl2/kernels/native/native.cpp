@@ -85,7 +85,10 @@ float vl2_read(const float* from, int64_t count) {
     std::atomic<int32_t> total{0};
     parallel_for(count / LANES, 1 << 14, [&](int64_t begin, int64_t end, int) {
         I32 seen = {};
-        for (int64_t i = begin; i < end; i++) seen ^= load<I32>(from + i * LANES);
+        for (int64_t i = begin; i < end; i++) {
+            __builtin_prefetch((const uint8_t*)(from + i * LANES) + AHEAD);
+            seen ^= load<I32>(from + i * LANES);
+        }
         int32_t all = 0;
         for (int lane = 0; lane < LANES; lane++) all ^= seen[lane];
         total ^= all;

@@ -139,6 +139,9 @@ struct Packed {
     }
 };
 
+// Bytes of a weight that are asked for ahead: the processor itself looks no further than the end of a page.
+constexpr int64_t AHEAD = 2048;
+
 template <int ROWS, int TILES> void dot_float32(const float* const* w, const float* a, int64_t cols, float* out) {
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols; k++) {
@@ -156,6 +159,7 @@ void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, flo
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
         for (int t = 0; t < TILES; t++) {
+            __builtin_prefetch((const uint8_t*)(w[t] + k * 2 * LANES) + AHEAD);
             const U32 pair = load<U32>(w[t] + k * 2 * LANES);
             for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
         }
@@ -177,6 +181,7 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
         for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= OFFSET * sums[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
+            __builtin_prefetch(w + AHEAD);
             const I32 bytes = load<I32>(w);
             for (int q = 0; q < QUADS; q++) {
                 const I32 quad = !FOUR_BITS ? bytes : bytes & (q == 0 ? 0x0f0f0f0f : int32_t(0xf0f0f0f0));
