@@ -53,8 +53,8 @@ class TileVision(nn.Module):
 
     def forward(self, tiles: Tensor, backends: Backends) -> Tensor:
         """Return patch features [N, P, C] for tiles [N, 3, S, S] in -1..1, after the final norm."""
-        with kernel_threads():
-            return self.source(tiles, backends)
+        with kernel_threads():  # one by one: what lies between the products of many tiles fits no cache
+            return torch.cat([self.source(tile, backends) for tile in tiles.split(1)])
 
 
 def suits_tile_products(vision: VisionTower) -> bool:
