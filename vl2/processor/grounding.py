@@ -17,7 +17,7 @@ _PAIRED = frozenset((REF, REF_END, DET, DET_END))
 # the four marks, and any other special token, where a span that is not closed ends at the latest
 _MARK = re.compile(r"<\|/?[^|<>]{1,32}\|>|<｜[^｜<>]{1,32}｜>")
 _NUMBER = re.compile(r"([-+]?)([0-9]*)(\.[0-9]*)?")
-_BOX_CHARACTERS = re.compile(r"[\[\]0-9.,\s+-]*")
+BOX_CHARACTERS = re.compile(r"[\[\]0-9.,\s+-]*")  # where boxes are not closed, they go on so far
 _MOST_DIGITS = 9  # longer numbers are clamped unread: int() of a megabyte of digits would take minutes
 
 
@@ -115,7 +115,7 @@ class _Reader:
         else:
             self._note("the boxes are not closed")
             self.number += 1
-            found = _BOX_CHARACTERS.match(self.text, begin, self._start_of(self.number))
+            found = BOX_CHARACTERS.match(self.text, begin, self._start_of(self.number))
             body = found.group() if found else ""
             body = body[: body.index("]]") + 2] if "]]" in body else body.rstrip("+-., \t\r\n")
             end = begin + len(body)
