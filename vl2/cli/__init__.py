@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vl2
-from vl2.cli import bench, chat, evaluation, inspection, models, plan, quantize, training, verbs
+from vl2.cli import bench, chat, evaluation, inspection, models, plan, quantize, serve, training, verbs
 from vl2.cli.guard import EXIT_CODES, GuardedGroup
 from vl2.cli.options import with_run_options
 
@@ -25,7 +25,7 @@ app.add_typer(evaluation.app, name="eval")
 app.command(epilog=EXIT_CODES)(quantize.quantize)
 app.command(epilog=EXIT_CODES)(bench.bench)
 app.command(epilog=EXIT_CODES)(plan.plan)
-# serve and convert are added here, each from a module of its own
+app.command(epilog=EXIT_CODES)(serve.serve)
 
 
 def _show_version(value: bool) -> None:

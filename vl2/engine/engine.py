@@ -98,6 +98,11 @@ class Engine:
         """Tell whether a request is waiting or running."""
         return bool(self._jobs)
 
+    @property
+    def num_waiting(self) -> int:
+        """Return how many requests have not started to run."""
+        return len(self.scheduler.waiting) + len(self._blind)
+
     def check(self, request: Request) -> int:
         """Return how many tokens the answer may have. Raises VL2Error when the request can never be answered here."""
         room = room_for_answer(request, self.model.config.language_config.max_position_embeddings)

@@ -73,6 +73,11 @@ class EngineService:
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    @property
+    def is_running(self) -> bool:
+        """Tell whether requests are answered."""
+        return self._thread.is_alive() and not self._is_closed
+
     def submit(self, request: Request) -> Ticket:
         """Return a ticket; the request starts when the ticket is iterated. Raises VL2Error when it can never fit."""
         self.engine.check(request)

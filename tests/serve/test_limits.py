@@ -1,0 +1,197 @@
+"""Every limit, from outside: what is refused, with which status and code, and that the next request is answered."""
+
+from __future__ import annotations
+
+import base64
+import io
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from tests.serve.serving import EXAMPLES, Running, asked, data_url
+from vl2.core.errors import ConfigError
+from vl2.serve.settings import ServeSettings
+
+CHAT = "/v1/chat/completions"
+
+
+def code_of(answer: httpx.Response) -> tuple[int, str]:
+    return answer.status_code, answer.json()["error"]["code"]
+
+
+def png(width: int, height: int) -> str:
+    buffer = io.BytesIO()
+    Image.new("L", (width, height)).save(buffer, "PNG")
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+@pytest.mark.parametrize(
+    ("settings", "body", "expected"),
+    [
+        ({"max_images": 1}, {"messages": asked("a", data_url("sign.png"), data_url("sign.png"))}, "too_many_images"),
+        ({"max_pixels": 10_000}, {"messages": asked("a", png(101, 100))}, "invalid_image"),
+        ({"max_image_mb": 0.0001}, {"messages": asked("a", data_url("sign.png"))}, "invalid_image"),
+        ({"max_new_tokens": 10}, {"messages": asked("a"), "max_tokens": 11}, "invalid_value"),
+        ({"max_copies": 2}, {"messages": asked("a"), "n": 3}, "invalid_value"),
+        ({}, {"messages": asked("a"), "temperature": 3}, "invalid_value"),
+        ({}, {"messages": asked("a"), "top_logprobs": 3}, "invalid_value"),
+        ({}, {"messages": asked("a"), "stop": ["a", ""]}, "invalid_value"),
+        ({}, {"messages": asked("a"), "tools": [{"type": "function"}]}, "invalid_value"),
+        ({}, {"messages": asked("a"), "frequency_penalty": 0.5}, "invalid_value"),
+        ({}, {"messages": [{"role": "tool", "content": "a"}]}, "invalid_value"),
+        ({}, {"messages": [{"role": "assistant", "content": "a"}]}, "invalid_conversation"),
+        ({}, {"messages": asked("a", "http://example.com/a.png")}, "invalid_image"),
+        ({}, {"messages": asked("a", "file:///etc/passwd")}, "invalid_image"),
+        ({}, {"messages": asked("a", "data:image/svg+xml;base64,PHN2Zy8+")}, "invalid_image"),
+        ({}, {"messages": asked("a"), "response_format": {"type": "json_schema"}}, "invalid_value"),
+        ({}, {"messages": asked("a"), "response_format": {"type": "json_schema", "json_schema": {
+            "name": "a", "schema": {"type": "no such type"}}}}, "invalid_value"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_refused_requests(serve: Callable[..., Any], settings: dict, body: dict, expected: str) -> None:
+    with serve(**settings) as found:
+        assert code_of(found.post(CHAT, body)) == (400, expected)
+        assert found.post(CHAT, {"messages": asked("Hello."), "max_tokens": 2}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[" * 100_000, b'{"messages": ' * 5000, b"\xff\xfe", b"null", b"1e999"]
+)
+def test_bodies_that_are_no_request(served: Running, content: bytes) -> None:
+    answer = httpx.post(served.address + CHAT, content=content, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+def test_a_body_that_is_too_large(serve: Callable[..., Any]) -> None:
+    with serve(max_body_mb=0.01) as found:
+        body = {"messages": asked("a" * 20_000)}
+        assert code_of(found.post(CHAT, body)) == (413, "body_too_large")
+
+        def pieces() -> Any:  # without a length
+            yield from [b"a" * 1000] * 20
+
+        assert code_of(httpx.post(found.address + CHAT, content=pieces())) == (413, "body_too_large")
+
+
+def test_keys(serve: Callable[..., Any]) -> None:
+    with serve(api_keys=("first", "second")) as found:
+        body = {"messages": asked("Hello."), "max_tokens": 1}
+        assert code_of(found.post(CHAT, body)) == (401, "invalid_api_key")
+        for key, status in (("third", 401), ("Second", 401), ("first", 200), ("second", 200)):
+            assert found.post(CHAT, body, headers={"Authorization": f"Bearer {key}"}).status_code == status
+        assert found.get("/v1/models").status_code == 401
+        assert [found.get(path).status_code for path in ("/health", "/ready", "/metrics", "/")] == [200] * 4
+
+
+def test_a_rate(serve: Callable[..., Any]) -> None:
+    with serve(requests_per_minute=2) as found:
+        answers = [found.post(CHAT, {"messages": asked("Hello."), "max_tokens": 1}) for _ in range(3)]
+        assert [answer.status_code for answer in answers] == [200, 200, 429]
+        assert 1 <= int(answers[-1].headers["Retry-After"]) <= 31
+
+
+def test_a_full_queue(serve: Callable[..., Any]) -> None:
+    with serve(max_running=1, max_waiting=1) as found:
+        body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "temperature": 1, "stream": True}
+        body |= {"max_tokens": 3000, "vl2": {"constrain_boxes": False}}
+        with httpx.stream("POST", found.address + CHAT, json=body) as one:
+            next(one.iter_lines())
+            with httpx.stream("POST", found.address + CHAT, json=body):
+                answer = found.post(CHAT, {"messages": asked("Hello.")})
+                if found.server.answering.num_open == 2:  # unless the first has ended by itself
+                    assert code_of(answer) == (429, "queue_full")
+                    assert answer.headers["Retry-After"]
+        wait_for(lambda: found.server.answering.num_open == 0)
+        assert found.post(CHAT, {"messages": asked("Hello."), "max_tokens": 2}).status_code == 200
+
+
+def test_a_timeout(serve: Callable[..., Any]) -> None:
+    with serve(request_timeout_s=0.02) as found:
+        body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "max_tokens": 500}
+        assert code_of(found.post(CHAT, body)) == (504, "request_timeout")
+        wait_for(lambda: not found.server.service.engine.has_work)
+        assert found.server.service.engine.pool.num_used == 0
+
+
+def test_a_client_that_hangs_up_frees_its_place(serve: Callable[..., Any]) -> None:
+    with serve() as found:
+        engine = found.server.service.engine
+        for stream in (True, False):
+            body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "temperature": 1}
+            body |= {"stream": stream, "n": 4, "max_tokens": 3000}
+            try:
+                with httpx.stream("POST", found.address + CHAT, json=body, timeout=0.3) as one:
+                    next(one.iter_lines())
+            except httpx.TimeoutException:
+                pass
+            wait_for(lambda: not engine.has_work and found.server.answering.num_open == 0)
+            assert engine.pool.num_used == 0
+
+
+def test_files_below_the_media_root_alone(serve: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "sign.png").write_bytes((EXAMPLES / "sign.png").read_bytes())
+    (tmp_path / "out").symlink_to(EXAMPLES)
+    with serve(media_root=tmp_path) as found:
+        good = found.post("/v1/read", {"image_url": f"file://{tmp_path}/sign.png"})
+        assert good.json()["text"] == "87.92\nQUESTION"
+        for path in ("/etc/passwd", f"{tmp_path}/../x.png", f"{tmp_path}/out/sign.png", f"{tmp_path}", "/%00"):
+            assert code_of(found.post("/v1/read", {"image_url": f"file://{path}"})) == (400, "invalid_image")
+
+
+def test_a_server_that_drains(serve: Callable[..., Any]) -> None:
+    with serve() as found:
+        body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "stream": True, "n": 2}
+        with httpx.stream("POST", found.address + CHAT, json=body) as one:
+            lines = one.iter_lines()
+            next(lines)
+            found.uvicorn.handle_exit(15, None)
+            answer = found.post(CHAT, {"messages": asked("Hello.")})
+            if answer.status_code != 200:  # else the stream had ended before
+                assert code_of(answer) == (503, "server_draining")
+                assert answer.headers["Retry-After"]
+            assert [line for line in lines if line][-1] == "data: [DONE]"
+        wait_for(lambda: found.uvicorn.should_exit)
+
+
+def test_settings_that_cannot_be() -> None:
+    with pytest.raises(ConfigError, match="Give an API key"):
+        ServeSettings(host="0.0.0.0")
+    assert ServeSettings(host="0.0.0.0", api_keys=("k",)).host == "0.0.0.0"
+    assert ServeSettings(host="0.0.0.0", insecure=True).insecure
+    with pytest.raises(ConfigError, match="max_images"):
+        ServeSettings(max_images=33)
+
+
+def test_headers_of_the_page_and_no_other_origin(served: Running) -> None:
+    page = served.get("/", headers={"Origin": "https://example.com"})
+    assert page.status_code == 200
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    assert "access-control-allow-origin" not in page.headers
+    assert served.get("/web/../settings.py").status_code == 404
+    assert served.get("/web/%2e%2e/settings.py").status_code == 404
+
+
+def test_metrics_count(served: Running) -> None:
+    served.post(CHAT, {"messages": asked("Hello."), "max_tokens": 2})
+    served.post(CHAT, {"messages": []})
+    text = served.get("/metrics").text
+    assert 'vl2_requests_total{path="/v1/chat/completions",status="200"}' in text
+    assert 'vl2_errors_total{code="invalid_value"}' in text
+    for name in ("vl2_time_to_first_token_seconds_count", "vl2_inter_token_seconds_bucket", "vl2_cache_blocks_used"):
+        assert name in text
+    assert served.get("/v1/cache/stats").json()["cache_blocks"] > 0
+
+
+def wait_for(is_true: Callable[[], bool], timeout_s: float = 10) -> None:
+    end = time.monotonic() + timeout_s
+    while not is_true():
+        assert time.monotonic() < end
+        threading.Event().wait(0.02)

@@ -1,0 +1,1 @@
+"""HTTP and the page: an OpenAI-compatible server around the engine."""

@@ -1,0 +1,149 @@
+"""Answering: asks to events, by the engine of this process. Bounded in number and in time."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from vl2.core.errors import VL2Error
+from vl2.engine.assistant import Assistant
+from vl2.engine.events import StreamEvent
+from vl2.engine.request import Request
+from vl2.engine.service import EngineService
+from vl2.serve.ask import Ask
+from vl2.serve.constraints import Constraints
+from vl2.serve.metrics import Metrics
+from vl2.serve.problems import Problem, overloaded
+from vl2.serve.settings import ServeSettings
+
+PREPARED_AT_ONCE = 2  # requests whose images are decoded and cut: memory and cores are bounded
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a step added to one of the answers to a request."""
+
+    index: int
+    event: StreamEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prepared:
+    """Requests that the engine can answer, and what they cost before the first token."""
+
+    requests: tuple[Request, ...]
+    started: float  # by time.perf_counter
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Return the tokens of the prompt, visual ones included."""
+        return self.requests[0].num_prompt_tokens
+
+    @property
+    def image_tokens(self) -> int:
+        """Return the visual tokens of the prompt."""
+        return self.requests[0].num_image_tokens
+
+
+class Answering:
+    """Prepare asks in threads, and let the engine answer them."""
+
+    def __init__(
+        self, assistant: Assistant, service: EngineService, settings: ServeSettings, metrics: Metrics
+    ) -> None:
+        self.assistant, self.service, self.settings, self.metrics = assistant, service, settings, metrics
+        self.num_open = 0  # answers that are waited for
+        vocab_size = assistant.model.config.language_config.vocab_size
+        self.constraints = Constraints(assistant.processor.tokenizer, vocab_size)
+        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
+
+    async def prepare(self, ask: Ask) -> Prepared:
+        """Cut images and check everything that can be refused. Raises Problem and VL2Error."""
+        started = time.perf_counter()
+        if self.num_open + ask.num_answers > self.settings.max_running + self.settings.max_waiting:
+            raise overloaded()
+        try:
+            async with asyncio.timeout(self.settings.image_timeout_s), self._preparing:
+                requests = await asyncio.to_thread(self._requests, ask)
+        except TimeoutError:
+            raise Problem(
+                503, "The images took too long to prepare. Send fewer or smaller ones, or ask again later.",
+                "image_timeout", retry_after_s=1,
+            ) from None  # fmt: skip
+        return Prepared(requests=requests, started=started)
+
+    async def events(self, prepared: Prepared) -> AsyncIterator[list[Told]]:
+        """Yield what is said as it is computed; closing it early frees everything. Raises Problem.
+
+        What has come meanwhile comes together: a loop that cannot keep up has less to write, not more to wait for.
+        """
+        queue: asyncio.Queue[Told | Exception] = asyncio.Queue()
+        tasks = [asyncio.create_task(self._follow(k, one, queue)) for k, one in enumerate(prepared.requests)]
+        self.num_open += len(tasks)
+        before: dict[int, float] = {}
+        try:
+            async with asyncio.timeout(self.settings.request_timeout_s):
+                num_left = len(tasks)
+                while num_left:
+                    found = [await queue.get()]
+                    while not queue.empty():
+                        found.append(queue.get_nowait())
+                    told = [one for one in found if isinstance(one, Told)]
+                    for one in told:
+                        self._measure(one, prepared, before)
+                        num_left -= one.event.finish_reason is not None
+                    if told:
+                        yield told
+                    for one in found:
+                        if isinstance(one, Exception):
+                            raise one
+        except TimeoutError:
+            limit = self.settings.request_timeout_s
+            raise Problem(504, f"The answer took longer than {limit:g} s.", "request_timeout") from None
+        finally:
+            self.num_open -= len(tasks)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, index: int, request: Request, queue: asyncio.Queue[Told | Exception]) -> None:
+        is_over = False
+        try:
+            async with aclosing(aiter(self.service.submit(request))) as events:  # type: ignore[type-var]
+                async for event in events:
+                    if event.error is not None:
+                        raise Problem(500, f"The answer broke off: {event.error}", "answer_failed")
+                    is_over = event.finish_reason is not None
+                    queue.put_nowait(Told(index=index, event=event))
+            if not is_over:
+                raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
+        except VL2Error as error:
+            queue.put_nowait(Problem.of(error))
+        except Problem as problem:
+            queue.put_nowait(problem)
+
+    def _requests(self, ask: Ask) -> tuple[Request, ...]:
+        request = self.assistant.request(ask.conversation, ask.settings, ask.budget)
+        self.service.engine.check(request)
+        return tuple(self._copy(request, ask, number) for number in range(ask.num_answers))
+
+    def _copy(self, request: Request, ask: Ask, number: int) -> Request:
+        """Return one of several answers to the same question: each has a seed and a constraint of its own."""
+        seed = request.settings.seed
+        settings = request.settings if seed is None else replace(request.settings, seed=(seed + number) % 2**63)
+        return replace(request, settings=settings, constraint=self.constraints.make(ask.bound))
+
+    def _measure(self, told: Told, prepared: Prepared, before: dict[int, float]) -> None:
+        now, count = time.perf_counter(), self.metrics.tokens
+        if told.index in before:
+            self.metrics.next_token.observe(now - before[told.index])
+        else:
+            self.metrics.first_token.observe(now - prepared.started)
+            count.labels("prompt").inc(prepared.prompt_tokens)
+            count.labels("image").inc(prepared.image_tokens)
+            count.labels("cached").inc(told.event.num_cached)
+        before[told.index] = now
+        count.labels("completion").inc(len(told.event.token_ids))
