@@ -12,6 +12,7 @@ import argparse
 import asyncio
 import base64
 import json
+import os
 import random
 import socket
 import statistics
@@ -137,6 +138,9 @@ def main() -> int:
                 time.sleep(0.1)
         found = asyncio.run(load(address, arguments.clients, arguments.requests))
         lines = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii").splitlines()
+        own, ticks = os.times(), Path(f"/proc/{server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
+        found["client_cpu_s"] = own.user + own.system
+        found["server_cpu_s"] = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
         found["resident_mb"] = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1e3
     finally:
         server.terminate()

@@ -72,6 +72,14 @@ def test_temperature_sharpens() -> None:
     torch.testing.assert_close(counts / 4000, torch.tensor([16, 4, 1, 1]) / 22, atol=0.025, rtol=0)
 
 
+@pytest.mark.parametrize("temperature", [1e-300, 1.4e-45, 1e-38, 1e30])
+def test_extreme_temperatures(temperature: float) -> None:
+    logits = torch.tensor([40.0, -torch.inf, 39.9, -40.0])
+    settings = SamplingSettings(temperature=temperature, seed=1, top_p=0.9, min_p=0.01)
+    chosen = {int(Sampler(settings, torch.tensor([0]), 4).choose(logits)) for _ in range(20)}
+    assert chosen == {0} if temperature < 1 else 1 not in chosen
+
+
 def test_seeds() -> None:
     def ids(seed: int | None) -> list[int]:
         sampler = Sampler(SamplingSettings(temperature=1, seed=seed), torch.tensor([0]), 4)

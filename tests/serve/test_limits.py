@@ -81,6 +81,30 @@ def test_a_body_that_is_too_large(serve: Callable[..., Any]) -> None:
         assert code_of(httpx.post(found.address + CHAT, content=pieces())) == (413, "body_too_large")
 
 
+def test_bodies_that_are_too_large_together(serve: Callable[..., Any]) -> None:
+    with serve(max_bodies_mb=0.02) as found:
+        assert code_of(found.post(CHAT, {"messages": asked("a" * 30_000)})) == (429, "queue_full")
+        assert found.post(CHAT, {"messages": asked("Hello."), "max_tokens": 2}).status_code == 200
+
+
+def test_more_requests_than_may_wait_are_refused_before_they_are_read(serve: Callable[..., Any]) -> None:
+    with serve(max_running=1, max_waiting=1) as found:
+        def slowly() -> Any:
+            yield b"{"
+            threading.Event().wait(1)
+            yield b"}"
+
+        post = lambda: httpx.post(found.address + CHAT, content=slowly())  # noqa: E731
+        threads = [threading.Thread(target=post) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        threading.Event().wait(0.5)
+        assert code_of(found.post(CHAT, {"messages": asked("Hello.")})) == (429, "queue_full")
+        for thread in threads:
+            thread.join()
+        assert found.post(CHAT, {"messages": asked("Hello."), "max_tokens": 2}).status_code == 200
+
+
 def test_keys(serve: Callable[..., Any]) -> None:
     with serve(api_keys=("first", "second")) as found:
         body = {"messages": asked("Hello."), "max_tokens": 1}

@@ -12,6 +12,7 @@ from torch import Tensor
 from vl2.core.errors import ConfigError
 
 DEFAULT_MAX_NEW_TOKENS = 512
+LEAST_TEMPERATURE = 1e-6  # below it the likeliest token is certain, and logits divided by it are infinite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +35,7 @@ class SamplingSettings:
         _require("top_p", self.top_p, 0 < self.top_p <= 1, "above 0, at most 1")
         _require("top_k", self.top_k, self.top_k >= 0, "0 (all) or more")
         _require("min_p", self.min_p, 0 <= self.min_p <= 1, "0..1")
-        _require("repetition_penalty", self.repetition_penalty, 0 < self.repetition_penalty < math.inf, "above 0")
+        _require("repetition_penalty", self.repetition_penalty, 0.01 <= self.repetition_penalty <= 100, "0.01..100")
         _require("seed", self.seed, self.seed is None or 0 <= self.seed < 2**63, "0..2^63-1")
         _require("top_logprobs", self.top_logprobs, self.top_logprobs is None or 0 <= self.top_logprobs <= 20, "0..20")
         _require("stop", self.stop, all(self.stop), "strings that are not empty")
@@ -85,7 +86,7 @@ class Sampler:
             logits = penalize(logits, self.seen, settings.repetition_penalty)
         if self.constraint is not None:
             logits = logits.masked_fill(~self.constraint.allowed().to(logits.device), -torch.inf)
-        if settings.temperature == 0:
+        if settings.temperature < LEAST_TEMPERATURE:
             chosen = logits.argmax()
         else:
             logits = keep_top_k(logits / settings.temperature, settings.top_k)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vl2.serve.problems import Problem, draining
+from vl2.serve.problems import Problem, draining, overloaded
 from vl2.serve.settings import ServeSettings
 
 MOST_CALLERS = 10_000  # whose rates are remembered
@@ -34,19 +34,26 @@ class Gate:
         self.app, self.settings, self.doorkeeper = app, settings, doorkeeper
         self._digests = [_digest(key) for key in settings.api_keys]
         self._rates = Rates(settings.requests_per_minute)
+        self._num_open = self._num_bytes = 0  # requests with a body that are under way, and the bytes of their bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        body = bytearray()
+        has_body = scope["method"] in ("POST", "PUT", "PATCH")
+        self._num_open += has_body
         try:
             self._check(scope)
-            body = await self._body(scope, receive) if scope["method"] in ("POST", "PUT", "PATCH") else None
+            if has_body:
+                await self._read(scope, receive, body)
+            await self.app(scope, _replay(bytes(body), receive) if has_body else receive, send)
         except Problem as problem:
             await _refuse(send, problem)
-            return
-        await self.app(scope, receive if body is None else _replay(body, receive), send)
+        finally:
+            self._num_open -= has_body
+            self._num_bytes -= len(body)
 
     def _check(self, scope: Scope) -> None:
         """Raise Problem for who may not ask, or not now."""
@@ -54,6 +61,8 @@ class Gate:
         if not path.startswith("/v1/") or method == "OPTIONS":
             return
         key = self._key(scope)
+        if self._num_open > self.settings.max_running + self.settings.max_waiting:
+            raise overloaded()
         if method == "POST" and self.doorkeeper.is_draining:
             raise draining()
         client = scope.get("client")
@@ -70,23 +79,27 @@ class Gate:
             raise Problem(401, "The API key is missing or wrong. Send it as Authorization: Bearer.", "invalid_api_key")
         return digest
 
-    async def _body(self, scope: Scope, receive: Receive) -> bytes:
+    async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
+        """Fill `body`. Raises Problem when it is too large, alone or with all others."""
         most = self.settings.max_body_bytes
         told = next((value for name, value in scope["headers"] if name == b"content-length"), b"0")
         if not told.isdigit() or int(told[:20]) > most:
             raise _too_large(most)
-        body = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
                 while True:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise Problem(400, "The body ended early.", "incomplete_body")
-                    body += message.get("body", b"")
+                    piece = message.get("body", b"")
+                    body += piece
+                    self._num_bytes += len(piece)
                     if len(body) > most:
                         raise _too_large(most)
+                    if self._num_bytes > self.settings.max_bodies_bytes:
+                        raise overloaded()
                     if not message.get("more_body", False):
-                        return bytes(body)
+                        return
         except TimeoutError:
             raise Problem(408, "The body took too long to arrive.", "body_timeout") from None
 

@@ -10,6 +10,7 @@ from types import FrameType
 import uvicorn
 
 from vl2.core.errors import VL2Error
+from vl2.core.memory import give_back
 from vl2.engine.assistant import Assistant
 from vl2.serve.app import create_app
 from vl2.serve.server import Server
@@ -17,6 +18,7 @@ from vl2.serve.settings import ServeSettings
 
 MOST_CACHE_TOKENS = 65_536
 CHECK_S = 0.05
+TIDY_S = 10.0
 SWITCH_S = 0.0005  # the loop that writes answers waits no longer for the engine's thread to let it
 HEADER_BYTES = 32_768
 
@@ -28,12 +30,20 @@ class PatientServer(uvicorn.Server):
         super().__init__(config)
         self.server = server
         self._draining: asyncio.Task[None] | None = None
+        self._tidying: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list | None = None) -> None:
         """Listen, and remember the loop that signals have to reach."""
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)
+        self._tidying = asyncio.ensure_future(self._tidy())
+
+    async def _tidy(self) -> None:
+        """Return what large images have left in the allocator to the system, from time to time."""
+        while True:
+            await asyncio.sleep(TIDY_S)
+            await asyncio.to_thread(give_back)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Drain at the first signal, stop at the second."""

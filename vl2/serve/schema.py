@@ -101,7 +101,7 @@ class Sampling(Wire):
     top_p: Annotated[float | None, Field(gt=0, le=1)] = None
     top_k: Annotated[int | None, Field(ge=0)] = None
     min_p: Annotated[float | None, Field(ge=0, le=1)] = None
-    repetition_penalty: Annotated[float | None, Field(gt=0, le=10)] = None
+    repetition_penalty: Annotated[float | None, Field(ge=0.01, le=100)] = None
     seed: Annotated[int | None, Field(ge=-(2**63), lt=2**63)] = None
     max_tokens: Annotated[int | None, Field(ge=1)] = None
     user: str | None = None

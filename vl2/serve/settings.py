@@ -25,6 +25,7 @@ class ServeSettings:
     media_root: Path | None = None  # file:// addresses may name files below this folder
 
     max_body_mb: float = 64.0
+    max_bodies_mb: float = 1024.0  # of all requests together
     max_image_mb: float = 20.0  # encoded
     max_pixels: int = 64_000_000  # of one image, decoded
     max_images: int = 16  # of one request
@@ -59,6 +60,11 @@ class ServeSettings:
     def max_body_bytes(self) -> int:
         """Return the most bytes of a request's body."""
         return round(self.max_body_mb * MEGA)
+
+    @property
+    def max_bodies_bytes(self) -> int:
+        """Return the most bytes of all bodies together."""
+        return round(self.max_bodies_mb * MEGA)
 
     @property
     def max_image_bytes(self) -> int:
