@@ -16,8 +16,9 @@ import httpx
 import uvicorn
 
 from vl2.engine.assistant import Assistant
+from vl2.engine.engine import Engine
 from vl2.serve.app import create_app
-from vl2.serve.run import PatientServer
+from vl2.serve.run import PatientServer, engine_server
 from vl2.serve.server import Server
 from vl2.serve.settings import ServeSettings
 
@@ -32,6 +33,10 @@ class Running:
     uvicorn: PatientServer
     address: str
 
+    @property
+    def engine(self) -> Engine:
+        return self.server.answering.service.engine  # type: ignore[attr-defined]
+
     def post(self, path: str, body: object, **more: Any) -> httpx.Response:
         return httpx.post(self.address + path, json=body, timeout=60, **more)
 
@@ -41,28 +46,34 @@ class Running:
 
 @contextmanager
 def running(assistant: Assistant, cache_tokens: int = 16_384, **settings: Any) -> Iterator[Running]:
-    """Serve in a thread until the block ends."""
+    """Serve an engine until the block ends."""
+    found = ServeSettings(**settings)
+    with (
+        assistant.service(cache_tokens=cache_tokens, max_running=found.max_running) as service,
+        listening(engine_server(assistant, service, found, "pocket")) as running,
+    ):
+        yield running
+
+
+@contextmanager
+def listening(server: Server) -> Iterator[Running]:
+    """Listen in a thread until the block ends."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    found = ServeSettings(**settings)
-    with assistant.service(cache_tokens=cache_tokens, max_running=found.max_running) as service:
-        server = Server(assistant, service, found, "pocket")
-        config = uvicorn.Config(create_app(server), log_level="error", http="h11", ws="none")
-        patient = PatientServer(config, server)
-        thread = threading.Thread(target=lambda: asyncio.run(patient.serve([listener])))
-        thread.start()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        for _ in range(200):
-            if patient.started:
-                break
-            threading.Event().wait(0.02)
-        try:
-            yield Running(server, patient, address)
-        finally:
-            patient.should_exit = True
-            thread.join(30)
-            listener.close()
-            assert not thread.is_alive()
+    patient = PatientServer(uvicorn.Config(create_app(server), log_level="error", http="h11", ws="none"), server)
+    thread = threading.Thread(target=lambda: asyncio.run(patient.serve([listener])))
+    thread.start()
+    for _ in range(500):
+        if patient.started:
+            break
+        threading.Event().wait(0.02)
+    try:
+        yield Running(server, patient, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        patient.should_exit = True
+        thread.join(30)
+        listener.close()
+        assert not thread.is_alive()
 
 
 def data_url(name: str) -> str:

@@ -49,7 +49,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         if self.path == "/sign.png":
             self.wfile.write(SIGN)
 
-    def log_message(self, *_: Any) -> None:
+    def log_message(self, format: str, *args: Any) -> None:
         """Say nothing."""
 
 

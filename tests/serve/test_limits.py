@@ -141,13 +141,13 @@ def test_a_timeout(serve: Callable[..., Any]) -> None:
     with serve(request_timeout_s=0.02) as found:
         body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "max_tokens": 500}
         assert code_of(found.post(CHAT, body)) == (504, "request_timeout")
-        wait_for(lambda: not found.server.service.engine.has_work)
-        assert found.server.service.engine.pool.num_used == 0
+        wait_for(lambda: not found.engine.has_work)
+        assert found.engine.pool.num_used == 0
 
 
 def test_a_client_that_hangs_up_frees_its_place(serve: Callable[..., Any]) -> None:
     with serve() as found:
-        engine = found.server.service.engine
+        engine = found.engine
         for stream in (True, False):
             body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "temperature": 1}
             body |= {"stream": stream, "n": 4, "max_tokens": 3000}

@@ -14,7 +14,7 @@ from vl2.core.errors import VL2Error
 if TYPE_CHECKING:
     from vl2.serve.settings import ServeSettings
 
-KEY_VARIABLE = "VL2_API_KEY"
+KEY_VARIABLE, UPSTREAM_KEY_VARIABLE = "VL2_API_KEY", "VL2_UPSTREAM_KEY"
 MOST_KEY_BYTES = 1 << 20
 
 
@@ -39,6 +39,8 @@ def serve(
     image_host: Annotated[list[str] | None, typer.Option(help="A host that images are fetched from.")] = None,
     media_root: Annotated[Path | None, typer.Option(help="Folder of file:// images.")] = None,
     cors_origin: Annotated[list[str] | None, typer.Option(help="A web origin that may ask.")] = None,
+    upstream: Annotated[str | None, typer.Option(help="A server that computes: http://HOST/v1.")] = None,
+    upstream_model: Annotated[str | None, typer.Option(help="Its name for the model; MODEL unless given.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with any of the settings by name.")] = None,
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None,
@@ -57,17 +59,32 @@ def serve(
     settings = read_settings(config, {name: value for name, value in given.items() if value is not None})
 
     from vl2.engine import assistant
-    from vl2.serve.run import check_free, serve
+    from vl2.serve.run import check_free, front, serve
+    from vl2.serve.upstream import Upstream
+    from vl2.weights import find_checkpoint
 
     check_free(settings)
+    name = Path(model).name if Path(model).is_dir() else model
+    if upstream is not None:
+        key = os.environ.get(UPSTREAM_KEY_VARIABLE, "")
+        behind = Upstream(check_address(upstream), upstream_model or name, settings, key=key)
+        show_addresses(settings, name)
+        front(find_checkpoint(model), settings, name, behind)
+        return
     folder = model if quantize is None else quantized(model, int(quantize))
     loaded = assistant.load(
         folder, device=device, dtype=dtype, max_context=max_model_len, rope_scaling=rope_scaling,
         num_draft_tokens=draft_tokens, cache_dtype=cache_dtype,
     )  # fmt: skip
-    name = Path(model).name if Path(model).is_dir() else model
     show_addresses(settings, name)
     serve(loaded, settings, name)
+
+
+def check_address(address: str) -> str:
+    """Return the address of an upstream server. Raises VL2Error."""
+    if not address.startswith(("http://", "https://")):
+        raise VL2Error("upstream", "not an address", got=address[:100], expected="http://HOST:PORT/v1")
+    return address
 
 
 def read_settings(config: Path | None, given: dict[str, Any]) -> ServeSettings:

@@ -15,23 +15,17 @@ from vl2.engine.request import Request
 from vl2.engine.service import EngineService
 from vl2.serve.ask import Ask
 from vl2.serve.constraints import Constraints
-from vl2.serve.metrics import Metrics
+from vl2.serve.logprobs import logprob_entry
+from vl2.serve.metrics import Metrics, engine_numbers
 from vl2.serve.problems import Problem, overloaded
 from vl2.serve.settings import ServeSettings
+from vl2.serve.told import Told
 
 PREPARED_AT_ONCE = 2  # requests whose images are decoded and cut: memory and cores are bounded
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a step added to one of the answers to a request."""
-
-    index: int
-    event: StreamEvent
-
-
-@dataclass(frozen=True, kw_only=True)
-class Prepared:
+class EngineRequests:
     """Requests that the engine can answer, and what they cost before the first token."""
 
     requests: tuple[Request, ...]
@@ -60,7 +54,16 @@ class Answering:
         self.constraints = Constraints(assistant.processor.tokenizer, vocab_size)
         self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
 
-    async def prepare(self, ask: Ask) -> Prepared:
+    @property
+    def is_running(self) -> bool:
+        """Tell whether the engine still answers."""
+        return self.service.is_running
+
+    def numbers(self) -> dict[str, float]:
+        """Return what the caches hold and have saved."""
+        return engine_numbers(self.service.engine)
+
+    async def prepare(self, ask: Ask) -> EngineRequests:
         """Cut images and check everything that can be refused. Raises Problem and VL2Error."""
         started = time.perf_counter()
         if self.num_open + ask.num_answers > self.settings.max_running + self.settings.max_waiting:
@@ -73,9 +76,9 @@ class Answering:
                 503, "The images took too long to prepare. Send fewer or smaller ones, or ask again later.",
                 "image_timeout", retry_after_s=1,
             ) from None  # fmt: skip
-        return Prepared(requests=requests, started=started)
+        return EngineRequests(requests=requests, started=started)
 
-    async def events(self, prepared: Prepared) -> AsyncIterator[list[Told]]:
+    async def events(self, prepared: EngineRequests) -> AsyncIterator[list[Told]]:
         """Yield what is said as it is computed; closing it early frees everything. Raises Problem.
 
         What has come meanwhile comes together: a loop that cannot keep up has less to write, not more to wait for.
@@ -94,7 +97,7 @@ class Answering:
                     told = [one for one in found if isinstance(one, Told)]
                     for one in told:
                         self._measure(one, prepared, before)
-                        num_left -= one.event.finish_reason is not None
+                        num_left -= one.finish_reason is not None
                     if told:
                         yield told
                     for one in found:
@@ -117,13 +120,21 @@ class Answering:
                     if event.error is not None:
                         raise Problem(500, f"The answer broke off: {event.error}", "answer_failed")
                     is_over = event.finish_reason is not None
-                    queue.put_nowait(Told(index=index, event=event))
+                    queue.put_nowait(self._told(index, event))
             if not is_over:
                 raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
         except VL2Error as error:
             queue.put_nowait(Problem.of(error))
         except Problem as problem:
             queue.put_nowait(problem)
+
+    def _told(self, index: int, event: StreamEvent) -> Told:
+        tokenizer = self.assistant.processor.tokenizer
+        return Told(
+            index=index, text=event.text, num_tokens=len(event.token_ids), num_cached=event.num_cached,
+            finish_reason=event.finish_reason,
+            logprobs=(logprob_entry(event.logprobs, tokenizer),) if event.logprobs is not None else (),
+        )  # fmt: skip
 
     def _requests(self, ask: Ask) -> tuple[Request, ...]:
         request = self.assistant.request(ask.conversation, ask.settings, ask.budget)
@@ -136,7 +147,7 @@ class Answering:
         settings = request.settings if seed is None else replace(request.settings, seed=(seed + number) % 2**63)
         return replace(request, settings=settings, constraint=self.constraints.make(ask.bound))
 
-    def _measure(self, told: Told, prepared: Prepared, before: dict[int, float]) -> None:
+    def _measure(self, told: Told, prepared: EngineRequests, before: dict[int, float]) -> None:
         now, count = time.perf_counter(), self.metrics.tokens
         if told.index in before:
             self.metrics.next_token.observe(now - before[told.index])
@@ -144,6 +155,6 @@ class Answering:
             self.metrics.first_token.observe(now - prepared.started)
             count.labels("prompt").inc(prepared.prompt_tokens)
             count.labels("image").inc(prepared.image_tokens)
-            count.labels("cached").inc(told.event.num_cached)
+            count.labels("cached").inc(told.num_cached)
         before[told.index] = now
-        count.labels("completion").inc(len(told.event.token_ids))
+        count.labels("completion").inc(told.num_tokens)

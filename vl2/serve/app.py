@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 
 import vl2
 from vl2.serve.gate import Gate
-from vl2.serve.metrics import CountRequests, engine_numbers
+from vl2.serve.metrics import CountRequests
 from vl2.serve.page import SafeHeaders, add_page
 from vl2.serve.problems import Problem
 from vl2.serve.refusals import add_refusals, refusals
@@ -110,14 +110,14 @@ def _add_verbs(app: FastAPI, server: Server) -> None:
     @app.post("/v1/tiles", responses=refusals())
     async def tiles(body: TilesRequest) -> TilesAnswer:
         """Say how images of these sizes are cut, and how many tokens they take."""
-        return plan_tiles(body, server.assistant)
+        return plan_tiles(body, server.config, server.processor)
 
 
 def _add_state(app: FastAPI, server: Server) -> None:
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
         """List the one model."""
-        config = server.assistant.model.config.language_config
+        config = server.config.language_config
         entry = {"id": server.model, "object": "model", "created": server.started, "owned_by": "vl2"}
         return {"object": "list", "data": [entry | {"max_model_len": config.max_position_embeddings}]}
 
@@ -130,7 +130,7 @@ def _add_state(app: FastAPI, server: Server) -> None:
     @app.get("/health")
     async def health() -> Response:
         """Say whether the process can still answer."""
-        is_well = server.service.is_running
+        is_well = server.answering.is_running
         return JSONResponse({"status": "ok" if is_well else "engine stopped"}, 200 if is_well else 503)
 
     @app.get("/ready")
@@ -146,7 +146,7 @@ def _add_state(app: FastAPI, server: Server) -> None:
     @app.get("/v1/cache/stats")
     async def cache_stats() -> dict[str, float]:
         """Return what the caches hold and have saved."""
-        return engine_numbers(server.service.engine)
+        return server.answering.numbers()
 
 
 async def _unless_gone(request: Request, work: Awaitable[T]) -> T:

@@ -10,13 +10,10 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
 
-from vl2.engine.events import StreamEvent
-from vl2.engine.sampler import TokenLogprobs
-from vl2.processor.tokenizer import Tokenizer
-from vl2.serve.answering import Answering, Prepared
 from vl2.serve.ask import Ask
 from vl2.serve.grounded import Grounded
 from vl2.serve.problems import Problem
+from vl2.serve.told import Answerer, Prepared, Told
 
 DONE = "[DONE]"
 
@@ -43,10 +40,10 @@ class Choice:
 class Completion:
     """One request of chat completions: `stream` or `whole`, once."""
 
-    def __init__(self, answering: Answering, ask: Ask, prepared: Prepared, model: str) -> None:
+    def __init__(self, answering: Answerer, ask: Ask, prepared: Prepared, model: str) -> None:
         self.answering, self.ask, self.prepared = answering, ask, prepared
         self.head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-        self.choices = [Choice(Grounded(ask)) for _ in prepared.requests]
+        self.choices = [Choice(Grounded(ask)) for _ in range(ask.num_answers)]
 
     async def whole(self) -> dict[str, Any]:
         """Return the body of the answer. Raises Problem."""
@@ -90,19 +87,19 @@ class Completion:
         async with aclosing(self.answering.events(self.prepared)) as events:  # type: ignore[type-var]
             async for told in events:
                 for index in dict.fromkeys(one.index for one in told):
-                    found = self._take(self.choices[index], [one.event for one in told if one.index == index])
+                    found = self._take(self.choices[index], [one for one in told if one.index == index])
                     if any(found):
                         yield index, *found
 
     def _take(
-        self, choice: Choice, events: list[StreamEvent]
+        self, choice: Choice, told: list[Told]
     ) -> tuple[dict[str, Any], dict[str, Any] | None, str | None]:
         """Note what one answer said; return what it adds, the logprobs of it, and why the answer ends."""
-        tokenizer = self.answering.assistant.processor.tokenizer
-        text, reason = "".join(event.text for event in events), events[-1].finish_reason
-        entries = [logprob_entry(event.logprobs, tokenizer) for event in events if event.logprobs is not None]
-        choice.num_tokens += sum(len(event.token_ids) for event in events)
-        choice.num_cached, choice.finish_reason = events[-1].num_cached, reason
+        text, reason = "".join(one.text for one in told), next((one.finish_reason for one in told[::-1]), None)
+        entries = [entry for one in told for entry in one.logprobs]
+        choice.num_tokens += sum(one.num_tokens for one in told)
+        choice.num_cached = max(choice.num_cached, *(one.num_cached for one in told))
+        choice.finish_reason = reason or choice.finish_reason
         choice.pieces.append(text)
         choice.logprobs += entries
         grounding = choice.ground(text, is_last=reason is not None)
@@ -131,15 +128,3 @@ class Completion:
     @property
     def _says_logprobs(self) -> bool:
         return self.ask.settings.top_logprobs is not None
-
-
-def logprob_entry(found: TokenLogprobs, tokenizer: Tokenizer) -> dict[str, Any]:
-    """Return a token's log-probability in OpenAI's form; a piece of a character has bytes and a mark for text."""
-    top = [_token(number, value, tokenizer) for number, value in found.top]
-    return {**_token(found.token_id, found.logprob, tokenizer), "top_logprobs": top}
-
-
-def _token(number: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
-    text = tokenizer.decode([number])
-    # JSON has no infinity: OpenAI's own value for what cannot be
-    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode("utf-8", "replace"))}

@@ -22,9 +22,11 @@ OPEN_PATHS = ("/v1/tiles",)  # cost nothing and are not counted
 
 @dataclass
 class Doorkeeper:
-    """Whether the server still takes requests."""
+    """Whether the server still takes requests, and how many are under way."""
 
     is_draining: bool = False
+    num_open: int = 0  # requests with a body that are under way
+    num_bytes: int = 0  # of their bodies
 
 
 class Gate:
@@ -34,7 +36,6 @@ class Gate:
         self.app, self.settings, self.doorkeeper = app, settings, doorkeeper
         self._digests = [_digest(key) for key in settings.api_keys]
         self._rates = Rates(settings.requests_per_minute)
-        self._num_open = self._num_bytes = 0  # requests with a body that are under way, and the bytes of their bodies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
@@ -43,7 +44,7 @@ class Gate:
             return
         body = bytearray()
         has_body = scope["method"] in ("POST", "PUT", "PATCH")
-        self._num_open += has_body
+        self.doorkeeper.num_open += has_body
         try:
             self._check(scope)
             if has_body:
@@ -52,8 +53,8 @@ class Gate:
         except Problem as problem:
             await _refuse(send, problem)
         finally:
-            self._num_open -= has_body
-            self._num_bytes -= len(body)
+            self.doorkeeper.num_open -= has_body
+            self.doorkeeper.num_bytes -= len(body)
 
     def _check(self, scope: Scope) -> None:
         """Raise Problem for who may not ask, or not now."""
@@ -61,7 +62,7 @@ class Gate:
         if not path.startswith("/v1/") or method == "OPTIONS":
             return
         key = self._key(scope)
-        if self._num_open > self.settings.max_running + self.settings.max_waiting:
+        if self.doorkeeper.num_open > self.settings.max_running + self.settings.max_waiting:
             raise overloaded()
         if method == "POST" and self.doorkeeper.is_draining:
             raise draining()
@@ -93,10 +94,10 @@ class Gate:
                         raise Problem(400, "The body ended early.", "incomplete_body")
                     piece = message.get("body", b"")
                     body += piece
-                    self._num_bytes += len(piece)
+                    self.doorkeeper.num_bytes += len(piece)
                     if len(body) > most:
                         raise _too_large(most)
-                    if self._num_bytes > self.settings.max_bodies_bytes:
+                    if self.doorkeeper.num_bytes > self.settings.max_bodies_bytes:
                         raise overloaded()
                     if not message.get("more_body", False):
                         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from pathlib import Path
 from types import FrameType
 
 import uvicorn
@@ -12,9 +13,15 @@ import uvicorn
 from vl2.core.errors import VL2Error
 from vl2.core.memory import give_back
 from vl2.engine.assistant import Assistant
+from vl2.engine.service import EngineService
+from vl2.model import VL2Config
+from vl2.processor import Processor
+from vl2.serve.answering import Answering
 from vl2.serve.app import create_app
+from vl2.serve.metrics import Metrics
 from vl2.serve.server import Server
 from vl2.serve.settings import ServeSettings
+from vl2.serve.upstream import Upstream
 
 MOST_CACHE_TOKENS = 65_536
 CHECK_S = 0.05
@@ -59,7 +66,7 @@ class PatientServer(uvicorn.Server):
     async def _drain(self) -> None:
         try:
             async with asyncio.timeout(self.server.settings.drain_timeout_s):
-                while self.server.answering.num_open:
+                while self.server.doorkeeper.num_open:
                     await asyncio.sleep(CHECK_S)
         except TimeoutError:
             pass
@@ -86,10 +93,27 @@ def serve(assistant: Assistant, settings: ServeSettings, model: str) -> None:
     context = assistant.model.config.language_config.max_position_embeddings
     cache_tokens = max(context, min(MOST_CACHE_TOKENS, settings.max_running * context))
     with assistant.service(cache_tokens=cache_tokens, max_running=settings.max_running) as service:
-        server = Server(assistant, service, settings, model)
-        config = uvicorn.Config(
-            create_app(server), host=settings.host, port=settings.port, log_level="warning", access_log=False,
-            timeout_graceful_shutdown=5, timeout_keep_alive=30, h11_max_incomplete_event_size=HEADER_BYTES,
-            server_header=False, http="h11", ws="none",
-        )  # fmt: skip
-        PatientServer(config, server).run()
+        listen(engine_server(assistant, service, settings, model))
+
+
+def front(folder: Path, settings: ServeSettings, model: str, upstream: Upstream) -> None:
+    """Serve what another server computes, until the process is told to stop; `folder` has the model's small files."""
+    config = VL2Config.from_file(folder / "config.json")
+    listen(Server(upstream, Processor.from_directory(folder), config, settings, model))
+
+
+def engine_server(assistant: Assistant, service: EngineService, settings: ServeSettings, model: str) -> Server:
+    """Return a server whose answers our engine computes."""
+    answering = Answering(assistant, service, settings, Metrics(service.engine))
+    return Server(answering, assistant.processor, assistant.model.config, settings, model)
+
+
+def listen(server: Server) -> None:
+    """Listen until the process is told to stop."""
+    settings = server.settings
+    config = uvicorn.Config(
+        create_app(server), host=settings.host, port=settings.port, log_level="warning", access_log=False,
+        timeout_graceful_shutdown=5, timeout_keep_alive=30, h11_max_incomplete_event_size=HEADER_BYTES,
+        server_header=False, http="h11", ws="none",
+    )  # fmt: skip
+    PatientServer(config, server).run()

@@ -120,6 +120,7 @@ class ChatRequest(Sampling):
     logprobs: bool | None = None
     top_logprobs: Annotated[int | None, Field(ge=0, le=20)] = None
     response_format: ResponseFormat | None = None
+    skip_special_tokens: Literal[False] | None = None  # vLLM's: the marks of boxes are never dropped
     # of these only the value that changes nothing is taken
     presence_penalty: Annotated[float | None, Field(ge=0, le=0)] = None
     frequency_penalty: Annotated[float | None, Field(ge=0, le=0)] = None

@@ -6,41 +6,40 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from vl2.engine.assistant import Assistant
-from vl2.engine.service import EngineService
-from vl2.serve.answering import Answering
+from vl2.model import VL2Config
+from vl2.processor import Processor
 from vl2.serve.ask import Ask
 from vl2.serve.chat import Completion
 from vl2.serve.convert import addresses_of, read_chat
 from vl2.serve.gate import Doorkeeper
 from vl2.serve.images import ImageReader
-from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem
 from vl2.serve.schema import ChatRequest
 from vl2.serve.settings import ServeSettings
+from vl2.serve.told import Answerer
 from vl2.serve.verbs import ImageRequest, ask_of
 
 
 @dataclass
 class Server:
-    """Everything that requests share."""
+    """What answers, the model's processor and shape, and everything that requests share."""
 
-    assistant: Assistant
-    service: EngineService
+    answering: Answerer
+    processor: Processor
+    config: VL2Config
     settings: ServeSettings
     model: str
 
     def __post_init__(self) -> None:
-        self.metrics = Metrics(self.service.engine)
+        self.metrics = self.answering.metrics
         self.doorkeeper = Doorkeeper()
         self.images = ImageReader(self.settings)
-        self.answering = Answering(self.assistant, self.service, self.settings, self.metrics)
         self.started = int(time.time())
 
     @property
     def is_ready(self) -> bool:
         """Tell whether a new request would be answered."""
-        return self.service.is_running and not self.doorkeeper.is_draining
+        return self.answering.is_running and not self.doorkeeper.is_draining
 
     def check_model(self, name: str | None) -> None:
         """Raise Problem for a model that is not this one; "default" is always this one."""

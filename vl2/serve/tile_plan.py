@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from vl2.engine.assistant import Assistant
+from vl2.model import VL2Config
+from vl2.processor import Processor
 from vl2.processor.budget import ImageBudget, grids_within
 from vl2.serve.schema import Wire
 
@@ -42,12 +43,11 @@ class TilesAnswer(Wire):
     images: list[TileCounts]
 
 
-def plan_tiles(body: TilesRequest, assistant: Assistant) -> TilesAnswer:
+def plan_tiles(body: TilesRequest, config: VL2Config, processor: Processor) -> TilesAnswer:
     """Return how these images would be cut. Raises VL2Error."""
-    config = assistant.model.config
     side = -(-config.vision_config.patches_per_side // config.projector_config.downsample_ratio)
     sizes = [(image.width, image.height) for image in body.images]
-    grids = grids_within(assistant.processor.rule, sizes, side, ImageBudget(max_tiles=body.max_tiles))
+    grids = grids_within(processor.rule, sizes, side, ImageBudget(max_tiles=body.max_tiles))
     return TilesAnswer(
         images=[
             TileCounts(
