@@ -24,6 +24,7 @@ extern "C" {
 
 void vl2_set_threads(int32_t count) {
     std::lock_guard<std::mutex> lock(one_at_a_time);
+    has_tile_unit();  // before the threads start that may use it
     Pool::shared().resize(count);
 }
 

@@ -8,6 +8,7 @@
 
 #include <vector>
 
+#include "amx.h"
 #include "pool.h"
 #include "simd.h"
 
@@ -49,10 +50,11 @@ struct Packed {
     int32_t format = FLOAT32, group = 0, input_bits = 0;
     int64_t rows = 0, cols = 0;
     std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
-    std::vector<uint32_t> pairs;   // BFLOAT16: [block][cols/2][rows]
+    std::vector<uint32_t> pairs;   // BFLOAT16: [block][cols/2][rows], or [block][cols/32][rows][16] for the tile unit
     std::vector<int32_t> high, low;  // INT: [block][cols/4][rows], four bytes each; 15 bits are 128 * high + low
     std::vector<int32_t> sums;     // INT: [block][groups][rows]
 
+    bool is_tiled() const { return format == BFLOAT16 && cols % (2 * TILE_PAIRS) == 0 && has_tile_unit(); }
     int64_t num_blocks() const { return (rows + block_rows(format) - 1) / block_rows(format); }
     int rows_of(int64_t block) const {
         const int64_t left = rows - block * block_rows(format);
@@ -79,7 +81,7 @@ struct Packed {
                 float* to = floats.data() + block * step * cols + m;
                 for (int64_t k = 0; k < cols; k++) to[k * count] = k < num_inputs ? from[k] : 0.0f;
             } else if (format == BFLOAT16) {
-                fill_pairs(pairs.data() + block * step * cols / 2 + m, count, from, num_inputs);
+                fill_pairs(pairs.data() + block * step * cols / 2, m, count, from, num_inputs);
             } else {
                 fill_ints(block * step, m, count, from, num_inputs);
             }
@@ -87,17 +89,21 @@ struct Packed {
     }
 
   private:
-    void fill_pairs(uint32_t* to, int count, const float* from, int64_t num_inputs) {
+    void fill_pairs(uint32_t* block, int m, int count, const float* from, int64_t num_inputs) {
+        const bool tiled = is_tiled();
+        const auto place = [&](int64_t pair) -> uint32_t& {
+            return block[tiled ? (pair / TILE_PAIRS * count + m) * TILE_PAIRS + pair % TILE_PAIRS : pair * count + m];
+        };
         int64_t k = 0;
         for (; k + LANES <= num_inputs; k += LANES) {
             uint32_t found[8];
             store(found, narrow16(load<F32>(from + k)));
-            for (int j = 0; j < 8; j++) to[(k / 2 + j) * count] = found[j];
+            for (int j = 0; j < 8; j++) place(k / 2 + j) = found[j];
         }
         for (; k < cols; k += 2) {
             const uint32_t first = k < num_inputs ? narrow(from[k]) : 0;
             const uint32_t second = k + 1 < num_inputs ? narrow(from[k + 1]) : 0;
-            to[k / 2 * count] = first | second << 16;
+            place(k / 2) = first | second << 16;
         }
     }
 
@@ -221,7 +227,10 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
     } else if (x.format == BFLOAT16) {
         const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
         const uint32_t* a = x.pairs.data() + first * cols / 2;
-        num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
+        if (x.is_tiled())
+            num_tiles == 2 ? dot_tiles<ROWS, 2>(w, a, cols, AHEAD, out) : dot_tiles<ROWS, 1>(w, a, cols, AHEAD, out);
+        else
+            num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
     } else if constexpr (ROWS <= INT_ROWS) {
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
         for (int t = 0; t < num_tiles; t++) {
