@@ -6,10 +6,10 @@ import { chip, Figure, tie } from "./boxes.js";
 import { isRunning } from "./chat.js";
 import { pathTo, picturesIn } from "./conversation.js";
 import { copyFrom } from "./copy.js";
-import { h, iconButton, textButton } from "./dom.js";
+import { h, iconButton } from "./dom.js";
 import { coloured, fillPlaces, plainText, readPhrases } from "./grounding.js";
-import { icon } from "./icons.js";
 import { Prose } from "./markdown.js";
+import { failure, notice, waiting } from "./notices.js";
 import { pictureOf } from "./pictures.js";
 import { statsStrip } from "./stats.js";
 import { versionSwitch } from "./versions.js";
@@ -95,6 +95,7 @@ export class AnswerTurn {
       );
     });
     this.text.replaceChildren(h("ul", { class: "points" }, rows));
+    this.text.hidden = false;
   }
 
   drawFigures() {
@@ -140,7 +141,7 @@ export class AnswerTurn {
     const { turn } = this;
     const isWaiting = running && !turn.text;
     const stats = statsStrip(turn);
-    if (running) return this.foot.replaceChildren(...(isWaiting ? [waiting()] : stats ? [stats] : []));
+    if (running) return this.foot.replaceChildren(...(isWaiting ? [waiting("Looking")] : stats ? [stats] : []));
     if (!this.wasRunning && this.foot.childElementCount) return;
     this.foot.replaceChildren(
       ...[this.notice(), h("div", { class: "turn-tools" }, this.tools()), stats].filter(Boolean),
@@ -152,43 +153,24 @@ export class AnswerTurn {
     return [
       versionSwitch(conversation, turn, page),
       turn.text && iconButton("copy", "Copy the answer", (event) => copyFrom(event.currentTarget, plainText(turn))),
-      iconButton("retry", "Ask again", () => page.retry(turn)),
+      turn.state !== "failed" && iconButton("retry", "Ask again", () => page.retry(turn)),
     ];
   }
 
   /** Return what went wrong, with a button; null when nothing did. */
   notice() {
     const { state, error, text, points, finish } = this.turn;
-    if (state === "failed") {
-      const retry = textButton("retry", "Try again", () => this.page.retry(this.turn));
-      if (error.retryAfter) countDown(retry, error.retryAfter);
-      return h("div", { class: "notice error", role: "alert" }, icon("warning"), h("p", {}, error.message), retry);
-    }
-    if (state === "running") return h("p", { class: "notice" }, "This answer broke off when the page was left.");
-    if (state === "stopped") return h("p", { class: "notice" }, "Stopped.");
-    if (finish === "length") return h("p", { class: "notice" }, "Cut at the longest answer that the settings allow.");
-    return text.trim() || points?.length ? null : h("p", { class: "notice" }, "The model had nothing to say.");
+    if (state === "failed") return failure(error, () => this.page.retry(this.turn));
+    if (state === "running") return notice("This answer broke off when the page was left.");
+    if (state === "stopped") return notice("Stopped.");
+    if (finish === "length") return notice("Cut at the longest answer that the settings allow.");
+    return text.trim() || points?.length ? null : notice("The model had nothing to say.");
   }
 
   speak(running) {
     if (running || this.wasRunning) announceAnswer(this.turn, plainText(this.turn), !running);
-    if (this.wasRunning && !running)
-      announce({ done: "The answer is complete.", stopped: "Stopped." }[this.turn.state] ?? "");
+    if (this.wasRunning && this.turn.state === "done") announce("The answer is complete.");
+    if (this.wasRunning && this.turn.state === "stopped") announce("Stopped.");
     this.wasRunning = running;
   }
-}
-
-const waiting = () =>
-  h("p", { class: "waiting" }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), "Looking");
-
-/** Keep a button from being pressed before the server wants to hear from us again. */
-function countDown(button, seconds) {
-  let left = Math.ceil(seconds);
-  const text = button.lastChild;
-  const tick = () => {
-    button.disabled = left > 0;
-    text.textContent = left > 0 ? `Try again in ${left} s` : "Try again";
-    if (left-- > 0) setTimeout(tick, 1000);
-  };
-  tick();
 }

@@ -2,7 +2,7 @@
 
 import { onKeyNeeded } from "./api.js";
 import { chooseTheme, isDark, onTheme } from "./appearance.js";
-import { ask, changes, retry } from "./chat.js";
+import { ask, changes, retry, runningIn, stop } from "./chat.js";
 import { Composer } from "./composer.js";
 import { blank, isBlank, path, picturesIn, showVersion } from "./conversation.js";
 import { askLine, toast } from "./dialogs.js";
@@ -141,6 +141,8 @@ const page = {
   },
 
   async remove({ id }) {
+    const turn = runningIn(await conversationOf(id));
+    if (turn) stop(turn);
     opened.delete(id);
     await removeConversation(id);
     if (current.id === id) await page.begin("chat");
@@ -174,6 +176,7 @@ const sidebar = new Sidebar(page);
 
 async function start() {
   if (!(await openHistory())) toast("This browser keeps no data for the page: conversations are lost when it closes.");
+  addEventListener("unhandledrejection", ({ reason }) => toast(reason?.message ?? String(reason)));
   listenToTop();
   listenForFiles(page.addFiles);
   addEventListener("hashchange", openFromAddress);

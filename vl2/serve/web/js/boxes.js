@@ -75,7 +75,7 @@ function setPoint(element, [x, y]) {
   element.classList.add("point");
   element.style.left = `${100 * x}%`;
   element.style.top = `${100 * y}%`;
-  element.classList.toggle("at-right", x > 0.6);
+  element.classList.toggle("at-right", x > 0.7);
 }
 
 /** Return the chip that stands in the text for a phrase. */

@@ -7,6 +7,7 @@ import { icon } from "./icons.js";
 import { fileInput } from "./intake.js";
 import { discardPicture, picturesOf } from "./pictures.js";
 import { thumbnail } from "./thumbnails.js";
+import { close as closeTiles } from "./tiles.js";
 import { LENGTHS, VERBS } from "./verbs.js";
 
 const SAVE_AFTER_MS = 300;
@@ -74,6 +75,7 @@ export class Composer {
   update() {
     const verb = VERBS[this.draft.verb];
     const pictures = picturesOf(this.draft.pictures);
+    closeTiles();
     this.attachments.hidden = pictures.length === 0;
     this.attachments.replaceChildren(...pictures.map((picture, at) => this.attachment(picture, at, pictures)));
     find(`input[value=${this.draft.verb}]`, this.form).checked = true;

@@ -45,4 +45,3 @@ export function relabel(button, name, label) {
 }
 
 export const find = (selector, within = document) => within.querySelector(selector);
-export const findAll = (selector, within = document) => [...within.querySelectorAll(selector)];

@@ -33,7 +33,8 @@ export async function openDrawing(picture, onready) {
 
   async function finish(isSent) {
     const shapes = stage.shapes;
-    const blob = shapes.length ? await toBlob(stage.canvas) : original;
+    const type = original.type === "image/jpeg" ? original.type : "image/png";
+    const blob = shapes.length ? await toBlob(stage.canvas, type) : original;
     const text = question.value.trim() || (isSent ? question.placeholder : "");
     dialog.close();
     onready({ picture: { name: picture.name, ...stage.size, blob, original, shapes }, text, isSent });

@@ -2,8 +2,8 @@
 
 const MARKS = ["<|ref|>", "<|/ref|>", "<|det|>", "<|/det|>", "<|grounding|>"];
 const STRAY_MARKS = /<\|\/?ref\|>|<\|det\|>[[\]\d.,\s+-]*(?:<\|\/det\|>)?|<\|\/det\|>|<\|grounding\|>/g;
-// what follows a phrase whose boxes are still being written
-const UNFINISHED = /^(?:<\|\/ref\|>)?\s*(?:<\|det\|>)?[[\]\d.,\s+-]*(?:<\|\/det\|>)?/;
+// a phrase that is still being written, as far as it goes
+const UNFINISHED = /^(?:<\|ref\|>(?:(?!<\|)[\s\S])*(?:<\|\/ref\|>)?)?\s*(?:<\|det\|>[[\]\d.,\s+-]*)?(?:<\|\/det\|>)?/;
 
 // private characters around the number of a phrase, where its chip will stand
 const OPEN = "\uE000";
@@ -24,11 +24,10 @@ export function readPhrases(turn) {
     const [start, stop] = phrase.span.map(offset);
     if (start < at) continue; // overlaps the one before: the server does not send that
     text += clean(turn.text.slice(at, start)) + OPEN + phrase.number + CLOSE;
-    at = stop;
-    if (!phrase.complete) at += UNFINISHED.exec(turn.text.slice(at))[0].length;
+    at = phrase.complete ? stop : start + UNFINISHED.exec(turn.text.slice(start))[0].length;
   }
   const rest = turn.text.slice(at);
-  return { text: text + clean(turn.state === "running" ? withoutBegunMark(rest) : rest), phrases };
+  return { text: text + clean(turn.state === "done" ? rest : withoutBegunMark(rest)), phrases };
 }
 
 /** Return the text as a person reads it: labels without marks and boxes. */

@@ -16,8 +16,6 @@ export function prepareHighlighting() {
 /** Colour a <code> whose class names a language that is known. */
 export function highlight(code) {
   const language = /language-([\w+#-]+)/.exec(code.className)?.[1];
-  code.parentElement.tabIndex = 0; // it may scroll
-  code.parentElement.dataset.language = language ?? "";
   if (!engine || !engine.getLanguage(language ?? "") || code.textContent.length > LONGEST_CODE) return;
   engine.highlightElement(code);
 }

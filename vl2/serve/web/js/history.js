@@ -2,6 +2,7 @@
 
 const NAME = "vl2";
 const VERSION = 1;
+const removed = new Set(); // ids: an answer that still comes must not bring its conversation back
 const memory = { conversations: new Map(), pictures: new Map() };
 let database = null;
 
@@ -27,9 +28,13 @@ export async function listConversations() {
 }
 
 export const loadConversation = (id) => load("conversations", id);
-export const saveConversation = (conversation) => save("conversations", conversation);
 export const savePicture = (picture) => save("pictures", picture);
 export const removePicture = (id) => remove("pictures", id);
+
+/** Save a conversation as it is now. */
+export async function saveConversation(conversation) {
+  if (!removed.has(conversation.id)) await save("conversations", conversation);
+}
 
 /** Return the pictures of a conversation. */
 export async function listPictures(conversation) {
@@ -39,6 +44,7 @@ export async function listPictures(conversation) {
 
 /** Remove a conversation and its pictures. */
 export async function removeConversation(id) {
+  removed.add(id);
   for (const picture of await listPictures(id)) await remove("pictures", picture.id);
   await remove("conversations", id);
 }

@@ -25,7 +25,6 @@ const PATHS = {
   fit: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
   previous: "M14.5 6l-6 6 6 6",
   next: "M9.5 6l6 6-6 6",
-  down: "M12 5v14M6 13l6 6 6-6",
   page: "M6 3.5h8l4 4V20.5H6zM14 3.5v4h4M9 12h6M9 15.5h6",
   draw: "M4 20c3 0 2.5-3 4.5-3s1.5 2 3.5 2M9.5 14.5 18 6l2 2-8.5 8.5-2.7.7z",
   box: "M5 6h14v12H5z",

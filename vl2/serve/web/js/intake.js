@@ -26,7 +26,8 @@ export function listenForFiles(onfiles) {
   });
   addEventListener("paste", (event) => {
     const files = images(event.clipboardData?.files ?? []);
-    if (!files.length || isBlocked()) return;
+    const isText = event.clipboardData?.types.includes("text/plain"); // text that was copied with a picture of itself
+    if (!files.length || isText || isBlocked()) return;
     event.preventDefault();
     onfiles(files);
   });

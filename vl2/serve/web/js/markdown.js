@@ -2,6 +2,8 @@
 
 import DOMPurify from "../vendor/dompurify/purify.js";
 import { Marked } from "../vendor/marked/marked.js";
+import { copyFrom } from "./copy.js";
+import { h, iconButton } from "./dom.js";
 import { highlight, prepareHighlighting } from "./highlight.js";
 import { mathRules, prepareMath } from "./math.js";
 
@@ -78,7 +80,10 @@ export class Prose {
     for (const link of block.querySelectorAll("a")) openElsewhere(link);
     for (const table of block.querySelectorAll("table")) scrollable(table);
     const codes = [...block.querySelectorAll("pre > code")];
-    codes.forEach(highlight);
+    for (const code of codes) {
+      highlight(code);
+      frame(code);
+    }
     this.waitFor(codes.length > 0 && prepareHighlighting());
     this.waitFor(prepareMath());
     return block;
@@ -102,17 +107,22 @@ function openElsewhere(link) {
 
 /** Let a wide table scroll by itself, by keyboard too. */
 function scrollable(table) {
-  const frame = document.createElement("div");
-  Object.assign(frame, { className: "wide", tabIndex: 0 });
-  frame.setAttribute("role", "region");
-  frame.setAttribute("aria-label", "Table");
-  table.replaceWith(frame);
-  frame.append(table);
+  const framed = h("div", { class: "wide", tabIndex: 0, role: "region", "aria-label": "Table" });
+  table.replaceWith(framed);
+  framed.append(table);
+}
+
+/** Put a bar above code: its language, and a button that copies it. */
+function frame(code) {
+  const pre = code.parentElement;
+  pre.tabIndex = 0; // it may scroll
+  const language = /language-([\w+#-]+)/.exec(code.className)?.[1] ?? "";
+  const copyButton = iconButton("copy", "Copy the code", (event) => copyFrom(event.currentTarget, code.textContent));
+  const framed = h("div", { class: "code" }, h("div", { class: "code-bar" }, h("span", {}, language), copyButton));
+  pre.replaceWith(framed);
+  framed.append(pre);
 }
 
 function plainBlock(text) {
-  const block = document.createElement("div");
-  block.className = "plain";
-  block.textContent = text;
-  return block;
+  return h("div", { class: "plain", textContent: text });
 }

@@ -11,7 +11,7 @@ export class Models {
     this.offline = find("#offline");
     this.select.addEventListener("change", () => chooseModel(this.select.value));
     find("button", this.offline).addEventListener("click", () => this.update());
-    addEventListener("focus", () => !this.names.length && this.update());
+    addEventListener("focus", () => this.isUnreachable && this.update());
   }
 
   /** Return the name to ask; where no list came, the server takes its own model. */
@@ -28,9 +28,11 @@ export class Models {
       this.select.value = chosen;
       this.select.disabled = this.names.length < 2;
       this.offline.hidden = true;
+      this.isUnreachable = false;
     } catch (error) {
       find("span", this.offline).textContent = error.message;
       this.offline.hidden = false;
+      this.isUnreachable = error.status === 0; // a key that is missing is not asked for again and again
     }
   }
 }

@@ -88,7 +88,7 @@ export async function decoded(blob) {
 }
 
 /** Return a canvas as a Blob. */
-export function toBlob(canvas, type = "image/png", quality = undefined) {
+export function toBlob(canvas, type = "image/png", quality = PHOTO_QUALITY) {
   return new Promise((resolve, reject) => {
     canvas.toBlob(
       (blob) => (blob ? resolve(blob) : reject(new Error("The picture is too large to be drawn."))),
@@ -110,7 +110,7 @@ async function sendable(image, file) {
   canvas.height = Math.max(1, Math.round(height * scale));
   canvas.getContext("2d").drawImage(image, 0, 0, canvas.width, canvas.height);
   const type = file.type === "image/jpeg" ? file.type : "image/png";
-  return { width: canvas.width, height: canvas.height, blob: await toBlob(canvas, type, PHOTO_QUALITY) };
+  return { width: canvas.width, height: canvas.height, blob: await toBlob(canvas, type) };
 }
 
 function forget(id) {

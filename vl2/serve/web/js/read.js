@@ -5,13 +5,16 @@ import { announce } from "./announce.js";
 import { Figure } from "./boxes.js";
 import { copyFrom, download } from "./copy.js";
 import { find, h, iconButton, textButton } from "./dom.js";
-import { duration, fileName } from "./format.js";
+import { fileName } from "./format.js";
 import { saveConversation } from "./history.js";
 import { icon } from "./icons.js";
 import { fileInput } from "./intake.js";
 import { Prose } from "./markdown.js";
+import { failure, notice, waiting } from "./notices.js";
 import { contentOf, pictureOf } from "./pictures.js";
+import { statsStrip } from "./stats.js";
 
+const QUIET = { class: "quiet" };
 const reading = new Map(); // page -> AbortController
 
 export class Reader {
@@ -46,11 +49,14 @@ export class Reader {
     this.redraw(conversation);
     try {
       const body = { model: await this.page.model(), image_url: await contentOf(pictureOf(page.picture)) };
-      const { text } = await post("/v1/read", body, control.signal);
-      Object.assign(page, { text, state: "done", took: performance.now() - started });
+      const { text, usage } = await post("/v1/read", body, control.signal);
+      Object.assign(page, { text, usage, state: "done", timing: { whole: performance.now() - started } });
       announce("The page is read.");
     } catch (error) {
-      Object.assign(page, { state: control.signal.aborted ? "stopped" : "failed", problem: error.message });
+      Object.assign(page, {
+        state: control.signal.aborted ? "stopped" : "failed",
+        problem: { message: error.message, retryAfter: error.retryAfter },
+      });
     }
     reading.delete(page);
     this.redraw(conversation);
@@ -119,26 +125,20 @@ export class Reader {
 
   textPane(page) {
     const tools = [
-      page.text &&
-        iconButton("copy", "Copy the text", (event) => copyFrom(event.currentTarget, page.text), { class: "quiet" }),
-      page.text && iconButton("download", "Save the text of all pages", () => this.save(), { class: "quiet" }),
-      !reading.has(page) &&
-        iconButton("retry", "Read again", () => this.read(this.conversation, page), { class: "quiet" }),
-      textButton("chat", "Ask about it", () => this.page.askAbout(pictureOf(page.picture)), { class: "small" }),
+      page.text && iconButton("copy", "Copy the text", (event) => copyFrom(event.currentTarget, page.text), QUIET),
+      page.text && iconButton("download", "Save the text of all pages", () => this.save(), QUIET),
+      !reading.has(page) && iconButton("retry", "Read again", () => this.read(this.conversation, page), QUIET),
+      textButton("chat", "Ask", () => this.page.askAbout(pictureOf(page.picture)), { title: "Ask about this page" }),
     ];
-    const took = page.took ? duration(page.took) : "";
     const head = h(
       "div",
       { class: "read-head" },
-      h("span", { class: "page-number", title: "Time to read the page" }, took),
-      h("div", { class: "group" }, page.text && this.formatting(), tools),
+      page.text ? this.formatting() : h("span"),
+      h("div", { class: "group" }, tools),
     );
-    return h(
-      "section",
-      { class: "read-text", "aria-label": "Text" },
-      head,
-      h("div", { class: "read-body", tabIndex: 0, role: "region", "aria-label": "Text of the page" }, this.body(page)),
-    );
+    const props = { class: "read-body", tabIndex: 0, role: "region", "aria-label": "Text of the page" };
+    const body = h("div", props, this.body(page), page.state === "done" && statsStrip(page));
+    return h("section", { class: "read-text", "aria-label": "Text" }, head, body);
   }
 
   formatting() {
@@ -156,23 +156,10 @@ export class Reader {
   }
 
   body(page) {
-    if (reading.has(page))
-      return h(
-        "p",
-        { class: "waiting" },
-        h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
-        "Reading",
-      );
-    if (page.state === "failed")
-      return h(
-        "div",
-        { class: "notice error", role: "alert" },
-        icon("warning"),
-        h("p", {}, page.problem),
-        textButton("retry", "Try again", () => this.read(this.conversation, page)),
-      );
-    if (page.state !== "done") return h("p", { class: "notice" }, "This page is not read yet.");
-    if (!page.text.trim()) return h("p", { class: "notice" }, "The model found no text here.");
+    if (reading.has(page)) return waiting("Reading");
+    if (page.state === "failed") return failure(page.problem, () => this.read(this.conversation, page));
+    if (page.state !== "done") return notice("This page is not read yet.");
+    if (!page.text.trim()) return notice("The model found no text here.");
     const text = h("div", { class: this.isFormatted ? "prose" : "page-text", dir: "auto" });
     if (this.isFormatted) new Prose(text).show(page.text);
     else text.textContent = page.text;

@@ -30,8 +30,7 @@ export function openSettings(settings, onchange) {
       { class: "two" },
       numeral(settings, onchange, {
         name: "maxTokens",
-        label: "Longest answer",
-        unit: "tokens",
+        label: "Tokens at most",
         min: 1,
         placeholder: "no limit",
       }),
@@ -102,7 +101,7 @@ function slider(settings, onchange, { name, label, min = 0, max, step, note: tex
 }
 
 /** A whole number; an empty field is none. */
-function numeral(settings, onchange, { name, label, unit, min, placeholder }) {
+function numeral(settings, onchange, { name, label, min, placeholder }) {
   const change = (event) => {
     const { value, validity } = event.target;
     if (!validity.valid) return;
@@ -119,12 +118,7 @@ function numeral(settings, onchange, { name, label, unit, min, placeholder }) {
     value: settings[name] ?? "",
     oninput: change,
   });
-  return h(
-    "div",
-    { class: "field" },
-    h("label", { htmlFor: input.id }, label, unit && h("span", { class: "unit" }, ` ${unit}`)),
-    input,
-  );
+  return h("div", { class: "field" }, h("label", { htmlFor: input.id }, label), input);
 }
 
 function grounded(settings, onchange) {

@@ -50,7 +50,10 @@ export class Sidebar {
     this.toggle = find("#open-sidebar");
     this.toggle.addEventListener("click", () => (this.isOpen ? this.close() : this.open()));
     find("#sidebar-veil").addEventListener("click", () => this.close());
-    this.element.addEventListener("keydown", (event) => event.key === "Escape" && narrow.matches && this.close());
+    document.addEventListener(
+      "keydown",
+      (event) => event.key === "Escape" && narrow.matches && this.isOpen && this.close(),
+    );
     narrow.addEventListener("change", () => this.show(!narrow.matches));
     this.show(!narrow.matches);
   }
@@ -157,7 +160,7 @@ export class Sidebar {
   }
 
   async remove(conversation) {
-    const note = `“${conversation.title}” and its pictures are removed from this browser. Nothing else has a copy.`;
+    const note = `“${conversation.title}” and its pictures are removed from this browser for good.`;
     if (await confirmLoss({ title: "Delete this conversation?", note, action: "Delete" }))
       this.page.remove(conversation);
   }

@@ -34,7 +34,7 @@ function figuresOf({ timing = {}, usage = {} }) {
   ];
 }
 
-function speed({ first, last }, usage) {
-  const tokens = usage.completion_tokens;
+function speed({ first, last, pieces }, usage) {
+  const tokens = usage.completion_tokens ?? pieces;
   return tokens > 1 && last > first ? number((1000 * (tokens - 1)) / (last - first)) : null;
 }

@@ -16,6 +16,7 @@ export function showTilesOn(element, picture, among) {
   element.addEventListener("focusin", show);
   element.addEventListener("pointerleave", close);
   element.addEventListener("focusout", close);
+  element.addEventListener("click", close);
   element.addEventListener("keydown", (event) => event.key === "Escape" && close());
 }
 
@@ -38,7 +39,8 @@ async function open(element, picture, pictures) {
   place(shown, element.getBoundingClientRect());
 }
 
-function close() {
+/** Hide the card, as when what it explains is gone. */
+export function close() {
   card().hidden = true;
   card().dataset.picture = "";
 }

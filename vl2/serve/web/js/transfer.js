@@ -131,6 +131,7 @@ function readAnswer(value) {
   return {
     verb: value.verb in VERBS ? value.verb : "ask",
     model: text(value.model ?? ""),
+    finish: text(value.finish ?? ""),
     state: ["done", "stopped"].includes(value.state) ? value.state : "stopped",
     grounding: grounding.map((entry) => ({
       ref: text(entry.ref), span: entry.span, image: Number(entry.image), complete: true,

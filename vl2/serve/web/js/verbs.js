@@ -36,7 +36,7 @@ export const VERBS = {
   },
   describe: {
     label: "Describe",
-    hint: "Get a description",
+    hint: "Get a description of the newest picture",
     text: null,
     placeholder: "",
     picture: true,
@@ -44,7 +44,7 @@ export const VERBS = {
   },
   read: {
     label: "Read",
-    hint: "Get the text of a page, beside it",
+    hint: "Get the text of the newest picture, beside it",
     text: null,
     placeholder: "",
     picture: true,

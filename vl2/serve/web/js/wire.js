@@ -35,7 +35,7 @@ function joined(messages) {
   for (const message of messages) {
     const last = result.at(-1);
     if (last?.role !== message.role) result.push({ ...message });
-    else last.content = [...parts(last.content), ...parts(message.content)];
+    else last.content = [...parts(last.content), { type: "text", text: "\n" }, ...parts(message.content)];
   }
   return result;
 }
