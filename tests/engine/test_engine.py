@@ -55,6 +55,20 @@ def run(engine: Engine) -> dict[int, list[int]]:
     return said
 
 
+@pytest.fixture
+def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many tiles each call of the vision tower is given."""
+    counts: list[int] = []
+    embed_tiles = sight.embed_tiles
+
+    def counting(model, tiles):
+        counts.append(len(tiles))
+        return embed_tiles(model, tiles)
+
+    monkeypatch.setattr(sight, "embed_tiles", counting)
+    return counts
+
+
 def known_answers(name: str) -> dict[tuple[int, ...], tuple[int, ...]]:
     """The answers of all prompts without pictures, by their tokens."""
     texts = range(len(TEXTS))
@@ -112,22 +126,13 @@ def test_preempted_equals_unpreempted_when_sampling() -> None:
     assert [said[number] for number in numbers] == alone
 
 
-def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, seen = model_of("mla"), []
-    embed_tiles = sight.embed_tiles
-
-    def spy(model, tiles):
-        seen.append(len(tiles))
-        return embed_tiles(model, tiles)
-
-    engine = Engine(model, TOKENIZER, EngineSettings(cache_tokens=2000))
-    with monkeypatch.context() as patch:
-        patch.setattr(sight, "embed_tiles", spy)
-        first = engine.add(request_of(1, 2, 0, 6))
-        run_first = run(engine)[first]
-        again = engine.add(request_of(2, 2, 0, 6))  # another question about the same image
-        other = engine.add(request_of(2, 2, 1, 6))  # the same question about an image of equal size
-        said = run(engine)
+def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(seen: list[int]) -> None:
+    engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
+    first = engine.add(request_of(1, 2, 0, 6))
+    run_first = run(engine)[first]
+    again = engine.add(request_of(2, 2, 0, 6))  # another question about the same image
+    other = engine.add(request_of(2, 2, 1, 6))  # the same question about an image of equal size
+    said = run(engine)
     assert seen == [1, 1]
     assert engine.scheduler.num_reused >= 80  # of its 85 visual tokens
     assert run_first == list(lone_answer("mla", 1, 2, 0)[:6])
@@ -135,15 +140,7 @@ def test_an_image_is_encoded_once_and_two_images_are_never_mixed_up(monkeypatch:
     assert said[other] == list(lone_answer("mla", 2, 2, 1)[:6])
 
 
-def test_images_of_requests_that_start_together_are_encoded_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    embed_tiles = sight.embed_tiles
-
-    def spy(model, tiles):
-        seen.append(len(tiles))
-        return embed_tiles(model, tiles)
-
-    monkeypatch.setattr(sight, "embed_tiles", spy)
+def test_images_of_requests_that_start_together_are_encoded_together(seen: list[int]) -> None:
     engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
     engine.add(request_of(0, 2, 0, 2))
     engine.add(request_of(0, 3, 1, 2))
@@ -151,15 +148,7 @@ def test_images_of_requests_that_start_together_are_encoded_together(monkeypatch
     assert seen == [3]
 
 
-def test_images_that_come_while_others_are_answered_are_encoded_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = []
-    embed_tiles = sight.embed_tiles
-
-    def spy(model, tiles):
-        seen.append(len(tiles))
-        return embed_tiles(model, tiles)
-
-    monkeypatch.setattr(sight, "embed_tiles", spy)
+def test_images_that_come_while_others_are_answered_are_encoded_once(seen: list[int]) -> None:
     model, grids = model_of("mla"), (TileGrid(1, 2), TileGrid(1, 1))  # four tiles
     requests = [
         Request(prompt=tiny.prompt(TOKENIZER, text, grids, seed=0), settings=SamplingSettings(max_new_tokens=6))
