@@ -73,7 +73,7 @@ def fill_random(name: str, tensor: torch.Tensor, std: float) -> torch.Tensor:
 def picture_question(config: VL2Config) -> ModelInput:
     """Return a prompt of one picture and some text."""
     vision = config.vision_config
-    num_visual = GRID.num_visual_tokens(-(-vision.patches_per_side // config.projector_config.downsample_ratio))
+    num_visual = GRID.num_visual_tokens(config.tile_side)
     ids = torch.randint(1000, 100_000, (num_visual + NUM_TEXT_TOKENS,))
     mask = torch.arange(len(ids)) < num_visual
     tiles = torch.rand(GRID.num_tiles, 3, vision.image_size, vision.image_size) * 2 - 1

@@ -13,8 +13,6 @@ import base64
 import copy
 import json
 import random
-import socket
-import subprocess
 import sys
 import time
 from collections import Counter
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from served import resident_mb, serving
 
 sys.path.insert(0, ".")
 from tests.processor.test_hostile_images import hostile_files
@@ -109,31 +108,13 @@ async def send(address: str, requests: list[tuple[str, bytes]]) -> Counter[str]:
     return found
 
 
-def resident_mb(process: int) -> float:
-    """Return what a process holds now."""
-    lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1e3
-
-
 def main() -> int:
     """Return 0 when nothing broke."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bodies", type=int, default=20_000)
     parser.add_argument("--images", type=int, default=2000)
     arguments = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-c", "from vl2.cli import main; main()", "serve", "--port", str(port)]
-    server = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    address = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(600):
-            try:
-                if httpx.get(f"{address}/ready").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+    with serving() as (server, address):
         picture = "data:image/png;base64," + base64.b64encode(Path("examples/sign.png").read_bytes()).decode()
         broken = bodies(arguments.bodies, picture)
         asyncio.run(send(address, broken[:2000] + image_bodies(arguments.images)))  # caches are full
@@ -145,11 +126,9 @@ def main() -> int:
         seconds = time.perf_counter() - started
         time.sleep(TIDY_S)
         after, is_well = resident_mb(server.pid), httpx.get(f"{address}/health").status_code == 200
-    finally:
-        server.terminate()
-        code = server.wait(60)
     counts = {name: dict(sorted(found.items())) for name, found in statuses.items()}
     bad = sum(count for found in statuses.values() for status, count in found.items() if status[:1] not in "24")
+    code = server.returncode
     print(json.dumps({**counts, "broken": bad, "seconds": round(seconds, 1), "resident_before_mb": before,
                       "resident_after_mb": after, "healthy": is_well, "exit_code": code}, indent=1))  # fmt: skip
     return 1 if bad or not is_well or code else 0

@@ -14,15 +14,13 @@ import base64
 import json
 import os
 import random
-import socket
 import statistics
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import httpx
+from served import resident_mb, serving
 
 EXAMPLES = Path("examples")
 HANG_UP_SHARE = 0.2
@@ -124,29 +122,14 @@ def main() -> int:
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--out", type=Path)
     arguments = parser.parse_args()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen([sys.executable, "-c", "from vl2.cli import main; main()", "serve", "--port", str(port)])
-    try:
-        address = f"http://127.0.0.1:{port}"
-        for _ in range(600):
-            try:
-                if httpx.get(f"{address}/ready").status_code == 200:
-                    break
-            except httpx.HTTPError:
-                time.sleep(0.1)
+    with serving() as (server, address):
         found = asyncio.run(load(address, arguments.clients, arguments.requests))
-        lines = Path(f"/proc/{server.pid}/status").read_text(encoding="ascii").splitlines()
         own, ticks = os.times(), Path(f"/proc/{server.pid}/stat").read_text(encoding="ascii").rsplit(")", 1)[1].split()
         found["client_cpu_s"] = own.user + own.system
         found["server_cpu_s"] = (int(ticks[11]) + int(ticks[12])) / os.sysconf("SC_CLK_TCK")
-        found["resident_mb"] = next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1e3
-    finally:
-        server.terminate()
-        found_code = server.wait(60)
+        found["resident_mb"] = resident_mb(server.pid)
     found = {name: round(value, 3) if isinstance(value, float) else value for name, value in found.items()}
-    text = json.dumps({**found, "exit_code": found_code}, indent=1)
+    text = json.dumps({**found, "exit_code": server.returncode}, indent=1)
     print(text)
     if arguments.out is not None:
         arguments.out.write_text(text + "\n", encoding="utf-8")

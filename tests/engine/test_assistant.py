@@ -13,7 +13,6 @@ from PIL import Image
 import vl2
 from tests.engine import tiny
 from vl2.core.errors import ConfigError, ConversationError, ImageError, VL2Error, WeightsError
-from vl2.engine import sight
 from vl2.engine.answer import Answer, Usage
 from vl2.engine.assistant import Assistant
 from vl2.engine.request import Request
@@ -97,31 +96,17 @@ def test_every_kind_of_image_gives_the_same_answer(assistant: Assistant, image: 
     assert len(answers) == 1
 
 
-@pytest.fixture
-def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many tiles were encoded at a time."""
-    calls: list[int] = []
-    embed_tiles = sight.embed_tiles
-
-    def spy(model: object, tiles: torch.Tensor) -> object:
-        calls.append(len(tiles))
-        return embed_tiles(model, tiles)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(sight, "embed_tiles", spy)
-    return calls
-
-
 def test_an_encoded_image_is_seen_once(
-    assistant: Assistant, folder: Path, image: Image.Image, calls: list[int]
+    assistant: Assistant, folder: Path, image: Image.Image, seen: list[int]
 ) -> None:
     plain = [assistant.ask([image] * count, "What?", max_new_tokens=6).text for count in (1, 2, 3)]
-    calls.clear()
+    seen.clear()
     assistant = vl2.load(folder)
     encoded = assistant.encode_image(image)
     assert (encoded.width, encoded.height) == (150, 60)
     found = [assistant.ask([encoded] * count, "What?", max_new_tokens=6).text for count in (1, 2, 3, 3)]
     assert found == [*plain, plain[2]]
-    assert calls == [3, 1], "thumbnail and two tiles; one tile for three images, once"
+    assert seen == [3, 1], "thumbnail and two tiles; one tile for three images, once"
 
 
 def test_an_upright_photo_is_not_turned_twice(assistant: Assistant) -> None:

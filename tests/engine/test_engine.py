@@ -14,7 +14,6 @@ from tests.engine import tiny
 from tests.engine.oracle import ask_oracle
 from vl2.core.errors import VL2Error
 from vl2.core.tiles import TileGrid
-from vl2.engine import sight
 from vl2.engine.answer import generate
 from vl2.engine.engine import Engine, EngineSettings
 from vl2.engine.features import DEFAULT_FEATURE_BYTES
@@ -53,20 +52,6 @@ def run(engine: Engine) -> dict[int, list[int]]:
         for event in engine.step():
             said.setdefault(event.row, []).extend(event.token_ids)
     return said
-
-
-@pytest.fixture
-def seen(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many tiles each call of the vision tower is given."""
-    counts: list[int] = []
-    embed_tiles = sight.embed_tiles
-
-    def counting(model, tiles):
-        counts.append(len(tiles))
-        return embed_tiles(model, tiles)
-
-    monkeypatch.setattr(sight, "embed_tiles", counting)
-    return counts
 
 
 def known_answers(name: str) -> dict[tuple[int, ...], tuple[int, ...]]:

@@ -39,7 +39,7 @@ def batch_of(config: VL2Config, lengths: tuple[int, ...] = (150, 40)) -> Batch:
     """Return rows of a picture each and some text, padded."""
     torch.manual_seed(0)
     vision, grid = config.vision_config, TileGrid(1, 1)
-    num_visual = grid.num_visual_tokens(-(-vision.patches_per_side // config.projector_config.downsample_ratio))
+    num_visual = grid.num_visual_tokens(config.tile_side)
     rows = []
     for extra in lengths:
         ids = torch.randint(2, 200, (num_visual + extra,))

@@ -57,7 +57,7 @@ def plan(
     config = with_context(read_config(model), max_context, rope_scaling)
     if is_smaller:
         config = replace(config, quantization_config=preflight.SMALLER_FORMATS[dtype])
-    side = -(-config.vision_config.patches_per_side // config.projector_config.downsample_ratio)
+    side = config.tile_side
     budget = ImageBudget(image_tokens=image_tokens, kept_share=kept_share)
     grids = grids_within(rule_of(config, max_tiles), sizes, side, budget)
     seen = sum(grid.num_visual_tokens(side) for grid in grids)

@@ -59,9 +59,13 @@ def serve(
     settings = read_settings(config, {name: value for name, value in given.items() if value is not None})
 
     from vl2.engine import assistant
-    from vl2.serve.run import check_free, front, serve
-    from vl2.serve.upstream import Upstream
     from vl2.weights import find_checkpoint
+
+    try:
+        from vl2.serve.run import check_free, front, serve
+        from vl2.serve.upstream import Upstream
+    except ImportError as error:
+        raise VL2Error("serve", "needs more packages", got=error.name, do="pip install 'vl2[serve]'") from None
 
     check_free(settings)
     name = Path(model).name if Path(model).is_dir() else model
@@ -89,11 +93,8 @@ def check_address(address: str) -> str:
 
 def read_settings(config: Path | None, given: dict[str, Any]) -> ServeSettings:
     """Join a settings file and options, which win. Raises ConfigError."""
-    try:
-        from vl2.serve.settings import ServeSettings
-    except ImportError as error:
-        raise VL2Error("serve", "needs more packages", got=error.name, do="pip install 'vl2[serve]'") from None
     from vl2.core.settings import build, load_yaml
+    from vl2.serve.settings import ServeSettings
 
     values = load_yaml(config) if config is not None else {}
     return build(ServeSettings, {**values, **given}, thing="serve")

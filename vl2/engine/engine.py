@@ -85,8 +85,6 @@ class Engine:
         )  # fmt: skip
         self.runner = Runner(model, cache)
         self.features = FeatureCache(settings.feature_bytes) if features is None else features
-        vision, ratio = model.config.vision_config, model.config.projector_config.downsample_ratio
-        self.side = -(-vision.patches_per_side // ratio)  # of a tile, in visual tokens
         self.step_tiles = settings.step_tiles or (1 if cache.slots.device.type == "cpu" else TILES_AT_ONCE)
         self._jobs: dict[int, Job] = {}
         self._blind: list[Job] = []  # whose images are to be seen before they are scheduled
@@ -114,7 +112,7 @@ class Engine:
         """Queue a request and return its number. Raises VL2Error when it can never be answered here."""
         room, prompt = self.check(request), request.prompt
         images = tiled_images(prompt) if request.visual_embeds is None else ()
-        spans = image_spans(request, images, self.side)
+        spans = image_spans(request, images, self.model.config.tile_side)
         sequence = Sequence(number=self._count, tokens=prompt.input_ids.tolist(), images=spans)
         vocab_size, device = self.model.config.language_config.vocab_size, self.model.tile_newline.device
         sampler = Sampler(request.settings, prompt.input_ids.to(device), vocab_size, request.constraint)

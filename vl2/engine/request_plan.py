@@ -63,7 +63,7 @@ def plan_request(
     """Add up what a request takes: the grids of its images, `context_tokens` with the answer, its largest image."""
     language, vision, size = config.language_config, config.vision_config, dtype.itemsize
     entry = entry_bytes(language.cache_width, language.cache_parts, cache_dtype or dtype)
-    side = -(-vision.patches_per_side // config.projector_config.downsample_ratio)
+    side = config.tile_side
     num_tiles = sum(grid.num_tiles for grid in grids)
     image_tokens = sum(grid.num_visual_tokens(side) for grid in grids)
     return RequestPlan(

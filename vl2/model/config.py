@@ -156,6 +156,11 @@ class VL2Config:
     candidate_resolutions: tuple[tuple[int, int], ...] = ((384, 384),)
     quantization_config: QuantizationConfig | None = None  # of stored weights, never of one that trains
 
+    @property
+    def tile_side(self) -> int:
+        """Return the visual tokens along one side of a tile."""
+        return -(-self.vision_config.patches_per_side // self.projector_config.downsample_ratio)
+
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, thing: str = "config.json") -> VL2Config:
         """Build from an official mapping. Raises ConfigError on an unknown field or an impossible value."""

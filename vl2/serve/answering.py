@@ -66,7 +66,7 @@ class Answering:
     async def prepare(self, ask: Ask) -> EngineRequests:
         """Cut images and check everything that can be refused. Raises Problem and VL2Error."""
         started = time.perf_counter()
-        if self.num_open + ask.num_answers > self.settings.max_running + self.settings.max_waiting:
+        if self.num_open + ask.num_answers > self.settings.max_open:
             raise overloaded()
         try:
             async with asyncio.timeout(self.settings.image_timeout_s), self._preparing:

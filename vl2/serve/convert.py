@@ -21,12 +21,7 @@ SEED_MASK = 2**63 - 1
 def addresses_of(messages: list[ChatMessage]) -> list[str]:
     """Return the addresses of all images in order."""
     parts = [part for message in messages if isinstance(message.content, list) for part in message.content]
-    return [address_of(part) for part in parts if isinstance(part, ImagePart)]
-
-
-def address_of(part: ImagePart) -> str:
-    """Return where an image is."""
-    return part.image_url if isinstance(part.image_url, str) else part.image_url.url
+    return [part.address for part in parts if isinstance(part, ImagePart)]
 
 
 def read_chat(body: ChatRequest, images: tuple[ImageSource, ...], settings: ServeSettings) -> Ask:

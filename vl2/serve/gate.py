@@ -62,7 +62,7 @@ class Gate:
         if not path.startswith("/v1/") or method == "OPTIONS":
             return
         key = self._key(scope)
-        if self.doorkeeper.num_open > self.settings.max_running + self.settings.max_waiting:
+        if self.doorkeeper.num_open > self.settings.max_open:
             raise overloaded()
         if method == "POST" and self.doorkeeper.is_draining:
             raise draining()

@@ -38,9 +38,6 @@ class ImageReader:
 
     async def _read(self, address: str) -> ImageSource:
         data = await self._bytes(address)
-        if len(data) > self.limits.max_bytes:
-            limit = self.limits.max_bytes
-            raise ImageError("image", "too large", got=f"{len(data)} bytes", expected=f"at most {limit}")
         width, height = await asyncio.to_thread(image_size, data, limits=self.limits)
         return ImageSource(data=data, width=width, height=height)
 

@@ -36,11 +36,21 @@ class ImageUrl(Wire):
     detail: Literal["auto", "low", "high"] | None = None  # taken and left alone: use vl2.max_tiles
 
 
-class ImagePart(Wire):
+class Shown(Wire):
+    """What shows an image."""
+
+    image_url: ImageUrl | str
+
+    @property
+    def address(self) -> str:
+        """Return where the image is."""
+        return self.image_url if isinstance(self.image_url, str) else self.image_url.url
+
+
+class ImagePart(Shown):
     """An image, in the place where the model sees it."""
 
     type: Literal["image_url"]
-    image_url: ImageUrl | str
 
 
 Part = Annotated[TextPart | ImagePart, Field(discriminator="type")]

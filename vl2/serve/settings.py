@@ -57,6 +57,11 @@ class ServeSettings:
             raise ConfigError("media_root", "is no folder", got=str(self.media_root))
 
     @property
+    def max_open(self) -> int:
+        """Return the most that may be under way, what waits included."""
+        return self.max_running + self.max_waiting
+
+    @property
     def max_body_bytes(self) -> int:
         """Return the most bytes of a request's body."""
         return round(self.max_body_mb * MEGA)

@@ -45,7 +45,7 @@ class TilesAnswer(Wire):
 
 def plan_tiles(body: TilesRequest, config: VL2Config, processor: Processor) -> TilesAnswer:
     """Return how these images would be cut. Raises VL2Error."""
-    side = -(-config.vision_config.patches_per_side // config.projector_config.downsample_ratio)
+    side = config.tile_side
     sizes = [(image.width, image.height) for image in body.images]
     grids = grids_within(processor.rule, sizes, side, ImageBudget(max_tiles=body.max_tiles))
     return TilesAnswer(

@@ -59,7 +59,7 @@ class Upstream:
 
     async def prepare(self, ask: Ask) -> Forwarded:
         """Write the body. Raises Problem."""
-        if self.num_open + ask.num_answers > self.settings.max_running + self.settings.max_waiting:
+        if self.num_open + ask.num_answers > self.settings.max_open:
             raise overloaded()
         return Forwarded(await asyncio.to_thread(body_of, ask, self.model), time.perf_counter())
 

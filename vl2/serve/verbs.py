@@ -14,21 +14,14 @@ from vl2.processor.grounding import Span, parse
 from vl2.serve.ask import Ask, box_in
 from vl2.serve.constraints import Bound, Detection, WholeBoxes
 from vl2.serve.convert import budget_of, sampling_of
-from vl2.serve.schema import MAX_TEXT, ImageUrl, Sampling, Wire
+from vl2.serve.schema import MAX_TEXT, Sampling, Shown, Wire
 from vl2.serve.settings import ServeSettings
 
 MAX_PHRASE = 1000  # characters
 
 
-class ImageRequest(Sampling):
+class ImageRequest(Shown, Sampling):
     """A question about one image."""
-
-    image_url: ImageUrl | str
-
-    @property
-    def address(self) -> str:
-        """Return where the image is."""
-        return self.image_url if isinstance(self.image_url, str) else self.image_url.url
 
     def part(self) -> Part:
         """Return what is asked behind the image."""

@@ -169,12 +169,12 @@ def _quads(codes: Tensor, bits: int) -> Tensor:
     return filled.reshape(len(filled) // LANES, LANES, -1, 4).transpose(1, 2)
 
 
-def _fill(x: Tensor, row_step: int, col_step: int, value: int = 0) -> Tensor:
-    """Fill [E, rows, cols] up to multiples."""
+def _fill(x: Tensor, row_step: int, col_step: int) -> Tensor:
+    """Fill [E, rows, cols] up to multiples with zeros."""
     missing_rows, missing_cols = -x.shape[1] % row_step, -x.shape[2] % col_step
     if not missing_rows and not missing_cols:
         return x
-    return nn.functional.pad(x, (0, missing_cols, 0, missing_rows), value=value)
+    return nn.functional.pad(x, (0, missing_cols, 0, missing_rows))
 
 
 def _floats(bias: Tensor | None) -> Tensor | None:
