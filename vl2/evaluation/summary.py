@@ -1,4 +1,4 @@
-"""Summary: the score of one run of one task, with its error and all that it depends on; ScoredLine: one answer of it."""
+"""Summary: the score of one run with its error and all that it depends on; ScoredLine: one answer of it."""
 
 from __future__ import annotations
 
