@@ -141,7 +141,9 @@ def test_responses(client: Any) -> None:
 
 def test_the_models(client: Any) -> None:
     assert [model.id for model in client.models.list()] == ["pocket"]
-    assert client.models.retrieve("pocket").id == "pocket"
+    (listed,) = client.models.list()
+    assert client.models.retrieve("pocket").to_dict() == listed.to_dict()
+    assert listed.model_extra["max_model_len"] == 4096
     with pytest.raises(openai.NotFoundError, match="expected 'pocket'"):
         client.chat.completions.create(model="gpt-5", messages=asked("Hello."))
 

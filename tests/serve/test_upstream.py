@@ -14,7 +14,7 @@ from tests.serve.serving import Running, asked, data_url, listening
 from vl2.engine.assistant import Assistant
 from vl2.serve.server import Server
 from vl2.serve.settings import ServeSettings
-from vl2.serve.upstream import Upstream
+from vl2.serve.upstream import Behind, Upstream
 
 CHAT = "/v1/chat/completions"
 HOUSE = {"messages": asked("<|ref|>blue house<|/ref|>", data_url("shapes.png")), "vl2": {"boxes": "thousand"}}
@@ -23,8 +23,9 @@ HOUSE = {"messages": asked("<|ref|>blue house<|/ref|>", data_url("shapes.png")),
 @contextmanager
 def in_front(assistant: Assistant, address: str, **settings: Any) -> Iterator[Running]:
     found = ServeSettings(**settings)
-    upstream = Upstream(f"{address}/v1", "pocket", found)
-    with listening(Server(upstream, assistant.processor, assistant.model.config, found, "pocket")) as running:
+    config, behind = assistant.model.config, Behind(address=f"{address}/v1", model="pocket")
+    upstream = Upstream(behind, found, assistant.processor, config.language_config.max_position_embeddings)
+    with listening(Server(upstream, assistant.processor, config, found, "pocket")) as running:
         yield running
 
 

@@ -39,6 +39,10 @@ def serve(
     image_host: Annotated[list[str] | None, typer.Option(help="A host that images are fetched from.")] = None,
     media_root: Annotated[Path | None, typer.Option(help="Folder of file:// images.")] = None,
     cors_origin: Annotated[list[str] | None, typer.Option(help="A web origin that may ask.")] = None,
+    engine: Annotated[Literal["vl2", "vllm"], typer.Option(help="Who computes; vllm is started, on a GPU.")] = "vl2",
+    tensor_parallel_size: Annotated[int, typer.Option(min=1, help="vLLM: GPUs that share each layer.")] = 1,
+    pipeline_parallel_size: Annotated[int, typer.Option(min=1, help="vLLM: groups of layers.")] = 1,
+    vllm_arg: Annotated[list[str] | None, typer.Option(help="vLLM: an argument of its own, --name=value.")] = None,
     upstream: Annotated[str | None, typer.Option(help="A server that computes: http://HOST/v1.")] = None,
     upstream_model: Annotated[str | None, typer.Option(help="Its name for the model; MODEL unless given.")] = None,
     config: Annotated[Path | None, typer.Option(help="YAML with any of the settings by name.")] = None,
@@ -58,23 +62,31 @@ def serve(
     }  # fmt: skip
     settings = read_settings(config, {name: value for name, value in given.items() if value is not None})
 
-    from vl2.engine import assistant
-    from vl2.weights import find_checkpoint
-
     try:
-        from vl2.serve.run import check_free, front, serve
-        from vl2.serve.upstream import Upstream
+        from vl2.serve.run import check_free, serve
     except ImportError as error:
         raise VL2Error("serve", "needs more packages", got=error.name, do="pip install 'vl2[serve]'") from None
 
     check_free(settings)
     name = Path(model).name if Path(model).is_dir() else model
+    if engine == "vllm" or upstream is not None:
+        refuse_ours(
+            quantize=quantize, rope_scaling=rope_scaling, device=device, draft_tokens=draft_tokens,
+            cache_dtype=cache_dtype,
+        )  # fmt: skip
     if upstream is not None:
-        key = os.environ.get(UPSTREAM_KEY_VARIABLE, "")
-        behind = Upstream(check_address(upstream), upstream_model or name, settings, key=key)
-        show_addresses(settings, name)
-        front(find_checkpoint(model), settings, name, behind)
+        if engine == "vllm":
+            raise VL2Error("upstream", "computes already", do="Leave out --engine vllm.")
+        front_upstream(model, name, settings, upstream, upstream_model or name, max_model_len)
         return
+    if engine == "vllm":
+        start_vllm(
+            model, name, settings, max_model_len=max_model_len, dtype=dtype, more=tuple(vllm_arg or ()),
+            tensor_parallel_size=tensor_parallel_size, pipeline_parallel_size=pipeline_parallel_size,
+        )  # fmt: skip
+        return
+    from vl2.engine import assistant
+
     folder = model if quantize is None else quantized(model, int(quantize))
     loaded = assistant.load(
         folder, device=device, dtype=dtype, max_context=max_model_len, rope_scaling=rope_scaling,
@@ -82,6 +94,42 @@ def serve(
     )  # fmt: skip
     show_addresses(settings, name)
     serve(loaded, settings, name)
+
+
+def front_upstream(
+    model: str, name: str, settings: ServeSettings, address: str, name_there: str, max_context: int | None
+) -> None:
+    """Serve what a server at an address computes."""
+    from vl2.serve.run import front
+    from vl2.serve.upstream import Behind
+    from vl2.weights import find_checkpoint
+
+    key = os.environ.get(UPSTREAM_KEY_VARIABLE, "")
+    behind = Behind(address=check_address(address), model=name_there, key=key)
+    folder = find_checkpoint(model)
+    show_addresses(settings, name)
+    front(folder, settings, name, behind, max_context=max_context)
+
+
+def start_vllm(model: str, name: str, settings: ServeSettings, **more: Any) -> None:
+    """Start vLLM and serve what it computes."""
+    from vl2.serve.run import front_vllm
+    from vl2.serve.vllm import VLLMOptions, find_vllm
+    from vl2.weights import find_checkpoint
+
+    find_vllm()  # before a model is fetched for nothing
+    options = VLLMOptions(
+        folder=find_checkpoint(model), name=name, max_images=settings.max_images, max_running=settings.max_running,
+        **more,
+    )  # fmt: skip
+    front_vllm(options, settings, lambda: show_addresses(settings, name))
+
+
+def refuse_ours(**given: object) -> None:
+    """Raise VL2Error for a setting of our engine where another one computes."""
+    for name, value in given.items():
+        if value:
+            raise VL2Error(name, "is for our own engine", got=value, do="Give it to the one that computes instead.")
 
 
 def check_address(address: str) -> str:

@@ -117,15 +117,13 @@ def _add_state(app: FastAPI, server: Server) -> None:
     @app.get("/v1/models")
     async def models() -> dict[str, Any]:
         """List the one model."""
-        config = server.config.language_config
-        entry = {"id": server.model, "object": "model", "created": server.started, "owned_by": "vl2"}
-        return {"object": "list", "data": [entry | {"max_model_len": config.max_position_embeddings}]}
+        return {"object": "list", "data": [server.card()]}
 
     @app.get("/v1/models/{name:path}", responses=refusals())
     async def model(name: str) -> dict[str, Any]:
         """Return the one model."""
         server.check_model(name)
-        return {"id": server.model, "object": "model", "created": server.started, "owned_by": "vl2"}
+        return server.card()
 
     @app.get("/health")
     async def health() -> Response:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import FrameType
 
@@ -15,13 +16,15 @@ from vl2.core.memory import give_back
 from vl2.engine.assistant import Assistant
 from vl2.engine.service import EngineService
 from vl2.model import VL2Config
+from vl2.model.context import with_context
 from vl2.processor import Processor
 from vl2.serve.answering import Answering
 from vl2.serve.app import create_app
 from vl2.serve.metrics import Metrics
 from vl2.serve.server import Server
 from vl2.serve.settings import ServeSettings
-from vl2.serve.upstream import Upstream
+from vl2.serve.upstream import Behind, Upstream
+from vl2.serve.vllm import VLLMOptions, started
 
 MOST_CACHE_TOKENS = 65_536
 CHECK_S = 0.05
@@ -96,10 +99,25 @@ def serve(assistant: Assistant, settings: ServeSettings, model: str) -> None:
         listen(engine_server(assistant, service, settings, model))
 
 
-def front(folder: Path, settings: ServeSettings, model: str, upstream: Upstream) -> None:
+def front(
+    folder: Path, settings: ServeSettings, model: str, behind: Behind, *, max_context: int | None = None,
+    is_alive: Callable[[], bool] = lambda: True,
+) -> None:  # fmt: skip
     """Serve what another server computes, until the process is told to stop; `folder` has the model's small files."""
-    config = VL2Config.from_file(folder / "config.json")
-    listen(Server(upstream, Processor.from_directory(folder), config, settings, model))
+    config = with_context(VL2Config.from_file(folder / "config.json"), max_context)
+    processor = Processor.from_directory(folder)
+    upstream = Upstream(behind, settings, processor, config.language_config.max_position_embeddings, is_alive)
+    listen(Server(upstream, processor, config, settings, model))
+
+
+def front_vllm(options: VLLMOptions, settings: ServeSettings, announce: Callable[[], None]) -> None:
+    """Start vLLM, and serve what it computes until the process is told to stop; first we stop, then vLLM."""
+    with started(options, start_timeout_s=settings.engine_start_s) as (behind, child):
+        announce()
+        front(
+            options.folder, settings, options.name, behind, max_context=options.max_model_len,
+            is_alive=lambda: child.is_running,
+        )  # fmt: skip
 
 
 def engine_server(assistant: Assistant, service: EngineService, settings: ServeSettings, model: str) -> Server:

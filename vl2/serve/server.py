@@ -41,6 +41,12 @@ class Server:
         """Tell whether a new request would be answered."""
         return self.answering.is_running and not self.doorkeeper.is_draining
 
+    def card(self) -> dict[str, Any]:
+        """Return what there is to say of the model, in OpenAI's form."""
+        length = self.config.language_config.max_position_embeddings
+        entry = {"id": self.model, "object": "model", "created": self.started, "owned_by": "vl2"}
+        return entry | {"max_model_len": length}
+
     def check_model(self, name: str | None) -> None:
         """Raise Problem for a model that is not this one; "default" is always this one."""
         if name not in (None, "", "default", self.model):

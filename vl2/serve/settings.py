@@ -36,6 +36,7 @@ class ServeSettings:
     requests_per_minute: float = 0.0  # of one key, or of one address without keys; 0 is without limit
     request_timeout_s: float = 600.0
     image_timeout_s: float = 20.0  # to fetch or decode one image
+    engine_start_s: float = 1800.0  # for a vLLM that is started to be ready
     drain_timeout_s: float = 60.0  # what is under way may end within it when the server is asked to stop
 
     def __post_init__(self) -> None:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
-import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
-from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, TextPart
-from vl2.processor.grounding import render
+from vl2.engine.conversation import check_prunable
+from vl2.engine.encoded_image import size_of
+from vl2.engine.request import room_behind
+from vl2.processor import Processor
+from vl2.processor.chat import ChatRules
 from vl2.serve.ask import Ask
-from vl2.serve.constraints import Json
+from vl2.serve.forward import Kind, body_of
 from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem, overloaded
 from vl2.serve.settings import ServeSettings
@@ -24,44 +25,94 @@ from vl2.serve.told import Told
 
 CONNECT_S = 10.0
 LONGEST_LINE = 1 << 20  # characters of one event
+PREPARED_AT_ONCE = 2  # requests whose images may be decoded: memory and cores are bounded
 REASONS = {"stop": "stop", "length": "length"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Behind:
+    """Where the server behind is, and its name for the model."""
+
+    address: str  # up to /chat/completions, as in http://127.0.0.1:8001/v1
+    model: str
+    key: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Nature:
+    """What the server behind says of itself."""
+
+    kind: Kind
+    max_model_len: int | None
 
 
 @dataclass
 class Forwarded:
-    """The body of a request as it is sent on; the costs of its prompt come with the end of the answer."""
+    """The body of a request as it is sent on, and what its prompt costs; the server behind has the last word."""
 
     body: dict[str, Any]
-    started: float
-    prompt_tokens: int = 0
-    image_tokens: int = 0
+    prompt_tokens: int
+    image_tokens: int
 
 
 class Upstream:
     """Send asks on, and read what comes back."""
 
-    def __init__(self, address: str, model: str, settings: ServeSettings, *, key: str = "") -> None:
-        """`address` ends before /chat/completions, as in http://127.0.0.1:8001/v1; `model` is its name there."""
-        self.address, self.model, self.settings = address.rstrip("/"), model, settings
+    def __init__(
+        self, behind: Behind, settings: ServeSettings, processor: Processor, context: int,
+        is_alive: Callable[[], bool] = lambda: True,
+    ) -> None:  # fmt: skip
+        """`context` is the most tokens of prompt and answer; `is_alive` tells whether asking still makes sense."""
+        self.address, self.model, self.settings = behind.address.rstrip("/"), behind.model, settings
+        self.processor, self.context, self._is_alive = processor, context, is_alive
         self.metrics = Metrics(None)
         self.num_open = 0
-        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._nature: Nature | None = None
+        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
+        self._headers = {"Authorization": f"Bearer {behind.key}"} if behind.key else {}
         self._timeout = httpx.Timeout(settings.request_timeout_s, connect=CONNECT_S)
 
     @property
     def is_running(self) -> bool:
         """Tell whether requests are sent on; whether they are answered shows in each."""
-        return True
+        return self._is_alive()
 
     def numbers(self) -> dict[str, float]:
         """Return nothing: the caches are elsewhere."""
         return {}
 
     async def prepare(self, ask: Ask) -> Forwarded:
-        """Write the body. Raises Problem."""
+        """Check what can be checked here and write the body. Raises Problem and VL2Error."""
+        if not self.is_running:
+            raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
         if self.num_open + ask.num_answers > self.settings.max_open:
             raise overloaded()
-        return Forwarded(await asyncio.to_thread(body_of, ask, self.model), time.perf_counter())
+        if self._nature is None:
+            self._nature = await self._ask_nature()
+        async with self._preparing:
+            return await asyncio.to_thread(self._forwarded, ask, self._nature)
+
+    def _forwarded(self, ask: Ask, nature: Nature) -> Forwarded:
+        check_prunable(ask.conversation, ask.budget)
+        sizes = [size_of(image) for image in ask.conversation.images]
+        rules = ChatRules(trusted=False, keep_marks=True)
+        prompt = self.processor.measure(ask.conversation.messages, sizes, rules, budget=ask.budget)
+        num_tokens, num_visual = len(prompt.input_ids), int(prompt.image_mask.sum())
+        room = room_behind(num_tokens, num_visual, min(self.context, nature.max_model_len or self.context))
+        max_tokens = min(room, ask.settings.max_new_tokens)
+        return Forwarded(body_of(ask, self.model, max_tokens, nature.kind, self.processor), num_tokens, num_visual)
+
+    async def _ask_nature(self) -> Nature:
+        """Ask what stands behind: the fields that it reads differ. Raises Problem."""
+        try:
+            async with httpx.AsyncClient(timeout=CONNECT_S, trust_env=False, headers=self._headers) as client:
+                answer = await client.get(f"{self.address}/models")
+                models = answer.raise_for_status().json()["data"]
+                found = next((one for one in models if one["id"] == self.model), models[0])
+                kind = "vl2" if found.get("owned_by") == "vl2" else "vllm"
+                return Nature(kind=kind, max_model_len=int(found.get("max_model_len") or 0) or None)
+        except (httpx.HTTPError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
+            raise _unreachable(error) from None
 
     async def events(self, prepared: Forwarded) -> AsyncIterator[list[Told]]:
         """Yield what comes back. Raises Problem."""
@@ -82,10 +133,7 @@ class Upstream:
             limit = self.settings.request_timeout_s
             raise Problem(504, f"The answer took longer than {limit:g} s.", "request_timeout") from None
         except (httpx.HTTPError, ValueError, KeyError, TypeError, AttributeError) as error:
-            name = type(error).__name__
-            raise Problem(
-                502, f"The server behind this one cannot be asked: {name}.", "upstream_failed", retry_after_s=5
-            ) from None
+            raise _unreachable(error) from None
         finally:
             self.num_open -= num_answers
 
@@ -112,51 +160,10 @@ class Upstream:
             return []
         details = usage.get("prompt_tokens_details") or {}
         prepared.prompt_tokens = int(usage["prompt_tokens"])
-        prepared.image_tokens = int(details.get("image_tokens") or 0)
         self.metrics.tokens.labels("prompt").inc(prepared.prompt_tokens)
         self.metrics.tokens.labels("completion").inc(int(usage["completion_tokens"]))
         cached = int(details.get("cached_tokens") or 0)
         return [Told(index=0, num_tokens=int(usage["completion_tokens"]), num_cached=cached)]
-
-
-def body_of(ask: Ask, model: str) -> dict[str, Any]:
-    """Return an ask as a chat completion: images as data URLs, marks kept in the answer."""
-    settings, images = ask.settings, iter(ask.conversation.images)
-    messages = [_message(message, images) for message in ask.conversation.messages if message.parts]
-    body: dict[str, Any] = {
-        "model": model, "messages": messages, "n": ask.num_answers, "stream": True,
-        "stream_options": {"include_usage": True}, "max_tokens": settings.max_new_tokens,
-        "temperature": settings.temperature, "top_p": settings.top_p, "stop": list(settings.stop),
-        "skip_special_tokens": False,  # vLLM would drop the marks of boxes
-    }  # fmt: skip
-    if settings.top_logprobs is not None:
-        body |= {"logprobs": True, "top_logprobs": settings.top_logprobs}
-    if isinstance(ask.bound, Json):
-        schema = {"name": "answer", "schema": ask.bound.schema}
-        form = {"type": "json_object"} if ask.bound.schema is None else {"type": "json_schema", "json_schema": schema}
-        body["response_format"] = form
-    given = {"seed": settings.seed, "top_k": settings.top_k or None, "min_p": settings.min_p or None}
-    penalty = settings.repetition_penalty
-    given["repetition_penalty"] = None if penalty == 1 else penalty
-    return body | {name: value for name, value in given.items() if value is not None}
-
-
-def _message(message: Message, images: Any) -> dict[str, Any]:
-    parts: list[dict[str, Any]] = []
-    for part in message.parts:
-        if isinstance(part, ImagePart):
-            parts.append({"type": "image_url", "image_url": {"url": _data_url(next(images))}})
-        elif isinstance(part, BoxesPart):
-            parts.append({"type": "text", "text": render(part.label, part.boxes)})
-        elif isinstance(part, TextPart):
-            parts.append({"type": "text", "text": part.text})
-    is_text = all(part["type"] == "text" for part in parts)
-    content = "".join(part["text"] for part in parts) if is_text else parts
-    return {"role": message.role, "content": content}
-
-
-def _data_url(image: ImageSource) -> str:
-    return "data:application/octet-stream;base64," + base64.b64encode(image.data or b"").decode()
 
 
 def _told(choice: dict[str, Any]) -> Told:
@@ -177,13 +184,22 @@ async def _beginning(answer: httpx.Response) -> bytes:
     return body
 
 
+def _unreachable(error: Exception) -> Problem:
+    name = type(error).__name__
+    return Problem(502, f"The server behind this one cannot be asked: {name}.", "upstream_failed", retry_after_s=5)
+
+
 def _refused(status: int, body: bytes, retry_after: str | None) -> Problem:
     """Return what the server behind said: what the client did wrong stays that, everything else is ours."""
-    message, code, param = "no reason was given", "upstream_failed", None
-    with suppress(ValueError, KeyError, TypeError):
-        error = json.loads(body)["error"]
-        message, code, param = str(error["message"]), str(error.get("code") or code), error.get("param")
+    message, code, param = "no reason was given", "upstream_refused", None
+    with suppress(ValueError, KeyError, TypeError, AttributeError):
+        error = json.loads(body)
+        error = error.get("error", error)
+        message, param = str(error["message"]), error.get("param")
+        if isinstance(error.get("code"), str):  # vLLM repeats the status there
+            code = error["code"]
     if status in (400, 404, 413, 422, 429):
         wait_s = int(retry_after) if retry_after and retry_after.isdecimal() else None
         return Problem(status, message, code, param=None if param is None else str(param), retry_after_s=wait_s)
-    return Problem(502, f"The server behind this one failed: {message}", "upstream_failed", retry_after_s=5)
+    message = f"The server behind this one failed: {message}"
+    return Problem(502, message, "upstream_failed", retry_after_s=5)
