@@ -28,11 +28,12 @@ def load(
     rope_scaling: RopeScalingType | None = None,
     num_draft_tokens: int = 0,
     cache_dtype: CacheDtype | None = None,
+    adapter: str | Path | None = None,
 ) -> Assistant:
     """Load a model, see `vl2.engine.assistant.load`."""
     from vl2.engine import assistant  # torch takes seconds to import; `import vl2` does not need it
 
     return assistant.load(
         model, device=device, dtype=dtype, max_tiles=max_tiles, max_context=max_context, rope_scaling=rope_scaling,
-        num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype,
+        num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype, adapter=adapter,
     )  # fmt: skip

@@ -17,6 +17,7 @@ class RunOptions:
     """Which model answers, how, and in which form."""
 
     model: Annotated[str, typer.Option(help="pocket, tiny, small, base, a folder or a hub name.")] = "pocket"
+    adapter: Annotated[str | None, typer.Option(help="A fine-tuned adapter's folder, in PEFT's format.")] = None
     max_new_tokens: Annotated[int, typer.Option(help="Longest answer, in tokens.")] = 512
     temperature: Annotated[float, typer.Option(help="0 takes the likeliest token; higher varies more.")] = 0.0
     top_p: Annotated[float, typer.Option(help="Sample from the likeliest tokens of this probability.")] = 1.0

@@ -28,5 +28,5 @@ def start(run: RunOptions, images: Iterable[str] = (), *, asked: Part | None = N
     return assistant.load(
         run.model, device=run.device, dtype=run.dtype, max_tiles=run.max_tiles, max_context=run.max_context,
         rope_scaling=run.rope_scaling, num_draft_tokens=run.draft_tokens,
-        cache_dtype=run.cache_dtype,
+        cache_dtype=run.cache_dtype, adapter=run.adapter,
     )  # fmt: skip

@@ -32,6 +32,7 @@ from vl2.processor.budget import WHOLE, ImageBudget
 from vl2.processor.chat import ChatRules
 from vl2.processor.processor import Processor
 from vl2.weights import find_checkpoint, load_model
+from vl2.weights.adapter import load_adapter, merge
 from vl2.weights.pack import pack_model
 
 Turns = Sequence[Mapping[str, Any]]
@@ -190,6 +191,7 @@ def load(
     rope_scaling: RopeScalingType | None = None,
     num_draft_tokens: int = 0,
     cache_dtype: CacheDtype | None = None,
+    adapter: str | Path | None = None,
 ) -> Assistant:
     """Load a checkpoint: "pocket" (part of this package), a folder, a size or the name of a hub repository.
 
@@ -197,7 +199,8 @@ def load(
     `max_tiles` bounds the local tiles of an image. `max_context` is the most tokens of prompt and answer; beyond what
     the model was trained for it needs `rope_scaling`, "yarn" or "linear". `num_draft_tokens` are guessed ahead from
     what prompt and answer say; the answer stays the same, and comes in fewer steps where it repeats. `cache_dtype`
-    "int8" keeps what is remembered of a token in half the memory.
+    "int8" keeps what is remembered of a token in half the memory. `adapter` is a folder in PEFT's format, merged into
+    the weights.
     """
     found_dtype, found_device = read_dtype(dtype), read_device(device)
     directory = find_checkpoint(model)
@@ -207,6 +210,8 @@ def load(
     loaded = load_model(
         directory, dtype=found_dtype, device=found_device, max_context=max_context, rope_scaling=rope_scaling
     )
+    if adapter is not None:
+        merge(loaded, load_adapter(adapter, loaded))
     return Assistant(pack_model(loaded), processor, num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype)
 
 

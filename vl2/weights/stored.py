@@ -65,6 +65,14 @@ def open_tensors(directory: Path) -> Iterator[StoredTensors]:
             )
 
 
+@contextmanager
+def open_file(path: Path) -> Iterator[StoredTensors]:
+    """Open one safetensors file. Raises WeightsError when it is not there or not whole."""
+    with ExitStack() as stack:
+        file = _open(path, stack)
+        yield StoredTensors(dict.fromkeys(file.keys(), file))
+
+
 def _open_shards(directory: Path, stack: ExitStack) -> dict[str, Any]:
     """Return the open shard of every key. The index decides which shard a tensor is read from."""
     index = directory / INDEX_FILE
