@@ -90,6 +90,11 @@ def test_boxes_and_costs_come_through(front: Running, behind: RecordedServer) ->
     assert answer["usage"]["prompt_tokens_details"] == {"cached_tokens": 16, "image_tokens": 85, "text_tokens": 55}
     (body,) = behind.bodies
     assert "grammar" in body["structured_outputs"] and body["skip_special_tokens"] is False
+    metrics = front.get("/metrics").text.splitlines()
+    for line in ('vl2_tokens_total{kind="image"} 85.0', 'vl2_tokens_total{kind="completion"} 15.0',
+                 'vl2_tokens_total{kind="cached"} 16.0', "vl2_time_to_first_token_seconds_count 1.0",
+                 "vl2_inter_token_seconds_count 2.0"):  # fmt: skip
+        assert line in metrics
 
 
 def test_the_answer_fits_the_context_behind(front: Running, behind: RecordedServer, assistant: Assistant) -> None:

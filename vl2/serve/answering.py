@@ -20,6 +20,7 @@ from vl2.serve.metrics import Metrics, engine_numbers
 from vl2.serve.problems import Problem, overloaded
 from vl2.serve.settings import ServeSettings
 from vl2.serve.told import Told
+from vl2.serve.watch import Watch
 
 PREPARED_AT_ONCE = 2  # requests whose images are decoded and cut: memory and cores are bounded
 
@@ -86,7 +87,7 @@ class Answering:
         queue: asyncio.Queue[Told | Exception] = asyncio.Queue()
         tasks = [asyncio.create_task(self._follow(k, one, queue)) for k, one in enumerate(prepared.requests)]
         self.num_open += len(tasks)
-        before: dict[int, float] = {}
+        watch = Watch(self.metrics, prepared, prepared.started)
         try:
             async with asyncio.timeout(self.settings.request_timeout_s):
                 num_left = len(tasks)
@@ -96,7 +97,7 @@ class Answering:
                         found.append(queue.get_nowait())
                     told = [one for one in found if isinstance(one, Told)]
                     for one in told:
-                        self._measure(one, prepared, before)
+                        watch.note(one)
                         num_left -= one.finish_reason is not None
                     if told:
                         yield told
@@ -146,15 +147,3 @@ class Answering:
         seed = request.settings.seed
         settings = request.settings if seed is None else replace(request.settings, seed=(seed + number) % 2**63)
         return replace(request, settings=settings, constraint=self.constraints.make(ask.bound))
-
-    def _measure(self, told: Told, prepared: EngineRequests, before: dict[int, float]) -> None:
-        now, count = time.perf_counter(), self.metrics.tokens
-        if told.index in before:
-            self.metrics.next_token.observe(now - before[told.index])
-        else:
-            self.metrics.first_token.observe(now - prepared.started)
-            count.labels("prompt").inc(prepared.prompt_tokens)
-            count.labels("image").inc(prepared.image_tokens)
-            count.labels("cached").inc(told.num_cached)
-        before[told.index] = now
-        count.labels("completion").inc(told.num_tokens)

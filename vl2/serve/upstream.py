@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem, overloaded
 from vl2.serve.settings import ServeSettings
 from vl2.serve.told import Told
+from vl2.serve.watch import Watch
 
 CONNECT_S = 10.0
 LONGEST_LINE = 1 << 20  # characters of one event
@@ -53,6 +55,7 @@ class Forwarded:
     body: dict[str, Any]
     prompt_tokens: int
     image_tokens: int
+    started: float  # by time.perf_counter
 
 
 class Upstream:
@@ -83,6 +86,7 @@ class Upstream:
 
     async def prepare(self, ask: Ask) -> Forwarded:
         """Check what can be checked here and write the body. Raises Problem and VL2Error."""
+        started = time.perf_counter()
         if not self.is_running:
             raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
         if self.num_open + ask.num_answers > self.settings.max_open:
@@ -90,9 +94,9 @@ class Upstream:
         if self._nature is None:
             self._nature = await self._ask_nature()
         async with self._preparing:
-            return await asyncio.to_thread(self._forwarded, ask, self._nature)
+            return await asyncio.to_thread(self._forwarded, ask, self._nature, started)
 
-    def _forwarded(self, ask: Ask, nature: Nature) -> Forwarded:
+    def _forwarded(self, ask: Ask, nature: Nature, started: float) -> Forwarded:
         check_prunable(ask.conversation, ask.budget)
         sizes = [size_of(image) for image in ask.conversation.images]
         rules = ChatRules(trusted=False, keep_marks=True)
@@ -100,7 +104,8 @@ class Upstream:
         num_tokens, num_visual = len(prompt.input_ids), int(prompt.image_mask.sum())
         room = room_behind(num_tokens, num_visual, min(self.context, nature.max_model_len or self.context))
         max_tokens = min(room, ask.settings.max_new_tokens)
-        return Forwarded(body_of(ask, self.model, max_tokens, nature.kind, self.processor), num_tokens, num_visual)
+        body = body_of(ask, self.model, max_tokens, nature.kind, self.processor)
+        return Forwarded(body, num_tokens, num_visual, started)
 
     async def _ask_nature(self) -> Nature:
         """Ask what stands behind: the fields that it reads differ. Raises Problem."""
@@ -119,10 +124,13 @@ class Upstream:
         num_answers = prepared.body["n"]
         self.num_open += num_answers
         ended: set[int] = set()
+        watch = Watch(self.metrics, prepared, prepared.started)
         try:
             async with asyncio.timeout(self.settings.request_timeout_s):
                 async for chunk in self._chunks(prepared.body):
                     told = [_told(choice) for choice in chunk.get("choices") or ()]
+                    for one in told:
+                        watch.note(one)
                     told += self._note_usage(chunk.get("usage"), prepared)
                     ended |= {one.index for one in told if one.finish_reason}
                     if told:
@@ -160,10 +168,10 @@ class Upstream:
             return []
         details = usage.get("prompt_tokens_details") or {}
         prepared.prompt_tokens = int(usage["prompt_tokens"])
-        self.metrics.tokens.labels("prompt").inc(prepared.prompt_tokens)
-        self.metrics.tokens.labels("completion").inc(int(usage["completion_tokens"]))
-        cached = int(details.get("cached_tokens") or 0)
-        return [Told(index=0, num_tokens=int(usage["completion_tokens"]), num_cached=cached)]
+        completion, cached = int(usage["completion_tokens"]), int(details.get("cached_tokens") or 0)
+        self.metrics.tokens.labels("completion").inc(completion)
+        self.metrics.tokens.labels("cached").inc(cached)
+        return [Told(index=0, num_tokens=completion, num_cached=cached)]
 
 
 def _told(choice: dict[str, Any]) -> Told:
