@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from vl2.engine.engine import Engine
 
 FIRST_TOKEN_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+KINDS = ("prompt", "image", "cached", "completion")
 TOKEN_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5)
 
 
@@ -22,7 +23,9 @@ class Metrics:
         self.registry = CollectorRegistry()
         self.requests = self._counter("requests", "Requests by path and status.", "path", "status")
         self.errors = self._counter("errors", "Refused requests and broken answers by code.", "code")
-        self.tokens = self._counter("tokens", "Tokens by kind: prompt, image, cached, completion.", "kind")
+        self.tokens = self._counter("tokens", f"Tokens by kind: {', '.join(KINDS)}.", "kind")
+        for kind in KINDS:
+            self.tokens.labels(kind)  # a rate needs a zero to begin with
         self.first_token = Histogram(
             "vl2_time_to_first_token_seconds", "From the request to its first token.", registry=self.registry,
             buckets=FIRST_TOKEN_S,
