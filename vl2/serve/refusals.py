@@ -73,7 +73,7 @@ def _invalid(error: RequestValidationError) -> Problem:
     if first["type"] == "extra_forbidden":
         return Problem(400, f"Unrecognized request argument supplied: {place}", "unknown_parameter", param=place)
     for found in error.errors():
-        if found["type"] == "too_long" and not found["ctx"]["max_length"]:  # a Nothing of schema.py that holds something
+        if found["type"] == "too_long" and not found["ctx"]["max_length"]:  # Nothing, as in schema.py
             name = ".".join(str(part) for part in found["loc"][1:-1])
             return Problem(400, f"{name}: is not supported here. Leave it out.", "unsupported_parameter", param=name)
     if first["type"] == "json_invalid":
