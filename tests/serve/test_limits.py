@@ -139,7 +139,7 @@ def test_a_full_queue(serve: Callable[..., Any]) -> None:
 
 
 def test_a_timeout(serve: Callable[..., Any]) -> None:
-    with serve(request_timeout_s=0.02) as found:
+    with serve(request_timeout_s=0.001) as found:
         body = {"messages": asked("Describe the picture.", data_url("shapes.png")), "max_tokens": 500}
         assert code_of(found.post(CHAT, body)) == (504, "request_timeout")
         wait_for(lambda: not found.engine.has_work)
@@ -220,3 +220,25 @@ def wait_for(is_true: Callable[[], bool], timeout_s: float = 10) -> None:
     while not is_true():
         assert time.monotonic() < end
         threading.Event().wait(0.02)
+
+
+def test_images_before_the_text(serve: Callable[..., Any]) -> None:
+    """Open WebUI sends them behind it; the model was trained the other way round."""
+    image = {"type": "image_url", "image_url": {"url": data_url("shapes.png")}}
+    behind = [{"role": "user", "content": [{"type": "text", "text": "<|ref|>blue house<|/ref|>"}, image]}]
+    found = "<|ref|>blue house<|/ref|><|det|>[[444, 46, 764, 363]]<|/det|>"
+    with serve() as as_sent, serve(images_first=True) as sorted_out:
+        answers = [one.post(CHAT, {"messages": behind}).json() for one in (as_sent, sorted_out)]
+    said = [answer["choices"][0]["message"]["content"] for answer in answers]
+    assert said[1] == found != said[0]
+
+
+def test_tools_are_left_alone_when_the_server_is_told_so(serve: Callable[..., Any]) -> None:
+    """Open WebUI offers some with every question."""
+    tool = {"type": "function", "function": {"name": "clock", "parameters": {"type": "object"}}}
+    body = {"messages": asked("Hello."), "tools": [tool]}
+    with serve(ignore_tools=True) as relaxed:
+        message = relaxed.post(CHAT, body).json()["choices"][0]["message"]
+        assert message["content"] and "tool_calls" not in message
+        forced = relaxed.post(CHAT, body | {"tool_choice": "required"})
+        assert forced.json()["error"]["code"] == "invalid_value", "what must be called cannot be left alone"

@@ -38,6 +38,8 @@ def serve(
     requests_per_minute: Annotated[float | None, typer.Option(help="Of one key.")] = None,
     image_host: Annotated[list[str] | None, typer.Option(help="A host that images are fetched from.")] = None,
     media_root: Annotated[Path | None, typer.Option(help="Folder of file:// images.")] = None,
+    images_first: Annotated[bool, typer.Option("--images-first", help="Images before the text of a turn.")] = False,
+    ignore_tools: Annotated[bool, typer.Option("--ignore-tools", help="Take offered tools, and call none.")] = False,
     cors_origin: Annotated[list[str] | None, typer.Option(help="A web origin that may ask.")] = None,
     engine: Annotated[Literal["vl2", "vllm"], typer.Option(help="Who computes; vllm is started, on a GPU.")] = "vl2",
     tensor_parallel_size: Annotated[int, typer.Option(min=1, help="vLLM: GPUs that share each layer.")] = 1,
@@ -54,12 +56,20 @@ def serve(
 ) -> None:
     """Serve a model: OpenAI's API at /v1, a page at /. SIGTERM lets what is under way end."""
     given = {
-        "host": host, "port": port, "insecure": insecure or None, "max_image_mb": max_image_mb,
-        "max_running": max_running, "max_waiting": max_waiting, "requests_per_minute": requests_per_minute,
-        "image_hosts": tuple(image_host) if image_host else None, "media_root": media_root,
+        "host": host, "port": port, "insecure": insecure or None,
+        "images_first": images_first or None, "ignore_tools": ignore_tools or None,
+        "max_image_mb": max_image_mb, "max_running": max_running, "max_waiting": max_waiting,
+        "requests_per_minute": requests_per_minute, "media_root": media_root,
+        "image_hosts": tuple(image_host) if image_host else None,
         "cors_origins": tuple(cors_origin) if cors_origin else None,
         "api_keys": read_keys(api_key or [], api_key_file) or None,
     }  # fmt: skip
+    vllms = {
+        "tensor_parallel_size": tensor_parallel_size, "pipeline_parallel_size": pipeline_parallel_size,
+        "vllm_arg": tuple(vllm_arg or ()),
+    }  # fmt: skip
+    ours = {"quantize": quantize, "rope_scaling": rope_scaling, "device": device, "cache_dtype": cache_dtype}
+    check_engine(engine, upstream, ours | {"draft_tokens": draft_tokens or None}, vllms)
     settings = read_settings(config, {name: value for name, value in given.items() if value is not None})
 
     try:
@@ -69,21 +79,11 @@ def serve(
 
     check_free(settings)
     name = Path(model).name if Path(model).is_dir() else model
-    if engine == "vllm" or upstream is not None:
-        refuse_ours(
-            quantize=quantize, rope_scaling=rope_scaling, device=device, draft_tokens=draft_tokens,
-            cache_dtype=cache_dtype,
-        )  # fmt: skip
     if upstream is not None:
-        if engine == "vllm":
-            raise VL2Error("upstream", "computes already", do="Leave out --engine vllm.")
         front_upstream(model, name, settings, upstream, upstream_model or name, max_model_len)
         return
     if engine == "vllm":
-        start_vllm(
-            model, name, settings, max_model_len=max_model_len, dtype=dtype, more=tuple(vllm_arg or ()),
-            tensor_parallel_size=tensor_parallel_size, pipeline_parallel_size=pipeline_parallel_size,
-        )  # fmt: skip
+        start_vllm(model, name, settings, max_model_len=max_model_len, dtype=dtype, **vllms)
         return
     from vl2.engine import assistant
 
@@ -125,11 +125,18 @@ def start_vllm(model: str, name: str, settings: ServeSettings, **more: Any) -> N
     front_vllm(options, settings, lambda: show_addresses(settings, name))
 
 
-def refuse_ours(**given: object) -> None:
-    """Raise VL2Error for a setting of our engine where another one computes."""
-    for name, value in given.items():
-        if value:
-            raise VL2Error(name, "is for our own engine", got=value, do="Give it to the one that computes instead.")
+def check_engine(engine: str, upstream: str | None, ours: dict[str, Any], vllms: dict[str, Any]) -> None:
+    """Raise VL2Error for settings of an engine that does not compute."""
+    if engine == "vllm" and upstream is not None:
+        raise VL2Error("upstream", "computes already", do="Leave out --engine vllm.")
+    if engine == "vllm" or upstream is not None:
+        for name, value in ours.items():
+            if value is not None:
+                raise VL2Error(name, "is for our own engine", got=value, do="Give it to the one that computes instead.")
+    if engine != "vllm":
+        for name, value in vllms.items():
+            if value not in (1, ()):
+                raise VL2Error(name, "is for vLLM", got=value, do="Add --engine vllm.")
 
 
 def check_address(address: str) -> str:

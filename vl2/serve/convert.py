@@ -11,7 +11,7 @@ from vl2.engine.sampler import SamplingSettings
 from vl2.processor.budget import ImageBudget
 from vl2.serve.ask import Ask
 from vl2.serve.constraints import Bound, Json, WholeBoxes
-from vl2.serve.problems import Problem
+from vl2.serve.problems import Problem, unsupported
 from vl2.serve.schema import MAX_STOP_LENGTH, ChatMessage, ChatRequest, ImagePart, ResponseFormat, Sampling
 from vl2.serve.settings import ServeSettings
 
@@ -31,6 +31,8 @@ def read_chat(body: ChatRequest, images: tuple[ImageSource, ...], settings: Serv
         raise Problem(400, f"n: too many answers (expected at most {settings.max_copies}).", "invalid_value", param="n")
     if body.top_logprobs is not None and not body.logprobs:
         raise Problem(400, "top_logprobs: needs logprobs to be true.", "invalid_value", param="top_logprobs")
+    if body.tools and not settings.ignore_tools:
+        raise unsupported("tools")
     stop = [body.stop] if isinstance(body.stop, str) else body.stop or []
     if any(not 0 < len(text) <= MAX_STOP_LENGTH for text in stop):
         raise Problem(400, f"stop: expected 1 to {MAX_STOP_LENGTH} characters each.", "invalid_value", param="stop")
@@ -39,16 +41,18 @@ def read_chat(body: ChatRequest, images: tuple[ImageSource, ...], settings: Serv
         top_logprobs=(body.top_logprobs or 0) if body.logprobs else None,
     )  # fmt: skip
     return Ask(
-        conversation=conversation_of(body.messages, images), settings=sampling, budget=budget_of(body),
-        num_answers=num_answers, box_unit=body.vl2.boxes,
+        conversation=conversation_of(body.messages, images, images_first=settings.images_first), settings=sampling,
+        budget=budget_of(body), num_answers=num_answers, box_unit=body.vl2.boxes,
         bound=bound_of(body.response_format, constrain_boxes=body.vl2.constrain_boxes),
     )  # fmt: skip
 
 
-def conversation_of(messages: list[ChatMessage], images: tuple[ImageSource, ...]) -> Conversation:
-    """Return the turns with their images in place. Raises ConversationError."""
+def conversation_of(
+    messages: list[ChatMessage], images: tuple[ImageSource, ...], *, images_first: bool = False
+) -> Conversation:
+    """Return the turns with their images in place, or before the texts of their turn. Raises ConversationError."""
     left = iter(images)
-    return read_conversation([{"role": _role(m), "content": _content(m, left)} for m in messages])
+    return read_conversation([{"role": _role(m), "content": _content(m, left, images_first)} for m in messages])
 
 
 def sampling_of(body: Sampling, settings: ServeSettings, *, limit: int | None, **more: Any) -> SamplingSettings:
@@ -87,7 +91,7 @@ def _role(message: ChatMessage) -> str:
     return "system" if message.role == "developer" else message.role
 
 
-def _content(message: ChatMessage, images: Any) -> list[dict[str, Any]]:
+def _content(message: ChatMessage, images: Any, images_first: bool) -> list[dict[str, Any]]:
     """Return parts in our words; each image stands on a line of its own, as the model was trained."""
     content = message.content
     if content is None:
@@ -95,6 +99,8 @@ def _content(message: ChatMessage, images: Any) -> list[dict[str, Any]]:
     if isinstance(content, str):
         return [{"type": "text", "text": content}]
     parts: list[dict[str, Any]] = []
+    if images_first:
+        content = sorted(content, key=lambda part: not isinstance(part, ImagePart))
     for part in content:
         text = "" if isinstance(part, ImagePart) else part.text
         if parts and parts[-1]["type"] == "image" and not text[:1].isspace():

@@ -57,3 +57,8 @@ def draining() -> Problem:
 def overloaded() -> Problem:
     """Return what is said when too many wait."""
     return Problem(429, "Too many requests are waiting. Ask again later.", "queue_full", retry_after_s=RETRY_AFTER_S)
+
+
+def unsupported(name: str) -> Problem:
+    """Return what is said of a field of OpenAI's that would change the answer."""
+    return Problem(400, f"{name}: is not supported here. Leave it out.", "unsupported_parameter", param=name)

@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 
 from vl2.core.errors import VL2Error
 from vl2.serve.metrics import Metrics
-from vl2.serve.problems import Problem
+from vl2.serve.problems import Problem, unsupported
 from vl2.serve.schema import Wire
 
 
@@ -74,8 +74,7 @@ def _invalid(error: RequestValidationError) -> Problem:
         return Problem(400, f"Unrecognized request argument supplied: {place}", "unknown_parameter", param=place)
     for found in error.errors():
         if found["type"] == "too_long" and not found["ctx"]["max_length"]:  # Nothing, as in schema.py
-            name = ".".join(str(part) for part in found["loc"][1:-1])
-            return Problem(400, f"{name}: is not supported here. Leave it out.", "unsupported_parameter", param=name)
+            return unsupported(".".join(str(part) for part in found["loc"][1:-1]))
     if first["type"] == "json_invalid":
         return Problem(400, "The body is no JSON.", "invalid_json")
     return Problem(400, f"{place or 'body'}: {first['msg']}.", "invalid_value", param=place or None)

@@ -135,7 +135,7 @@ class ChatRequest(Sampling):
     presence_penalty: Annotated[float | None, Field(ge=0, le=0)] = None
     frequency_penalty: Annotated[float | None, Field(ge=0, le=0)] = None
     logit_bias: Nothing = None
-    tools: Nothing = None
+    tools: list[dict[str, Any]] | None = None  # refused unless the server is told to leave them alone
     functions: Nothing = None
     tool_choice: Literal["none", "auto"] | None = None
     function_call: Literal["none", "auto"] | None = None

@@ -22,6 +22,8 @@ class ServeSettings:
     insecure: bool = False  # listen to other machines without a key
     cors_origins: tuple[str, ...] = ()  # web pages of these origins may ask
     image_hosts: tuple[str, ...] = ()  # images are fetched from these hosts, "*" is any; none fetches nothing
+    images_first: bool = False  # show the images of a turn before its text, for clients that send them behind it
+    ignore_tools: bool = False  # take tools that are offered and call none, for clients that always offer some
     media_root: Path | None = None  # file:// addresses may name files below this folder
 
     max_body_mb: float = 64.0

@@ -43,13 +43,13 @@ class VLLMOptions:
     dtype: str | None = None
     tensor_parallel_size: int = 1
     pipeline_parallel_size: int = 1
-    more: tuple[str, ...] = ()  # arguments of vLLM's own, as they stand
+    vllm_arg: tuple[str, ...] = ()  # arguments of its own, as they stand
 
     def __post_init__(self) -> None:
         for name in ("tensor_parallel_size", "pipeline_parallel_size", "max_images", "max_running"):
             if getattr(self, name) < 1:
                 raise ConfigError(name, "must be positive", got=getattr(self, name))
-        for argument in self.more:
+        for argument in self.vllm_arg:
             if argument.partition("=")[0] in NOT_TAKEN:
                 raise ConfigError("vllm_arg", "is ours to give", got=argument, do="Leave it out.")
 
@@ -75,7 +75,7 @@ def command_line(options: VLLMOptions, executable: str, port: int) -> list[str]:
     }
     flags = ["--no-trust-remote-code", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     named = [word for name, value in values.items() for word in (name, str(value))]
-    return [executable, "serve", str(options.folder), *named, *flags, *options.more]
+    return [executable, "serve", str(options.folder), *named, *flags, *options.vllm_arg]
 
 
 def find_vllm() -> str:
