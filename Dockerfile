@@ -1,7 +1,7 @@
 # A server on a CPU, with the bundled model:
 #   docker build -t vl2 .
 #   docker run -p 127.0.0.1:8000:8000 -e VL2_API_KEY=... vl2
-FROM python:3.12-slim-bookworm
+FROM python:3.11-slim-bookworm
 
 # Where torch without CUDA comes from; a mirror can be named with --build-arg.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
