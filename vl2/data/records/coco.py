@@ -1,0 +1,120 @@
+"""COCO: `images`, `annotations` and `categories` in one JSON file; RefCOCO: `refs` that point into it."""
+
+from __future__ import annotations
+
+import io
+import json
+import pickle
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from vl2.core.boxes import Box
+from vl2.core.errors import VL2Error
+from vl2.core.sample import Sample
+from vl2.data.faults import Fault, RowError, fault_of
+from vl2.data.records.boxed import NO_BOX, box_within, boxed_sample, boxed_samples
+from vl2.data.records.files import open_file
+from vl2.data.records.root import Root
+
+MAX_DOCUMENT_BYTES = 2 << 30  # COCO's own largest file has 0.5 GB
+_WRONG = (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError)
+_BROKEN = Fault("an annotation misses a field or has one of the wrong type")
+
+
+def load_document(path: str) -> dict[str, Any]:
+    """Read a JSON object of bounded size. Raises VL2Error when it is none."""
+    try:
+        document = json.loads(_read_bounded(path))
+    except (ValueError, RecursionError) as error:
+        do = "Name a file of one object a line .jsonl."
+        raise VL2Error(path, f"not JSON: {str(error)[:80]}", do=do) from None
+    if not isinstance(document, dict):
+        raise VL2Error(path, "not a JSON object", got=type(document).__name__)
+    return document
+
+
+def read_coco(document: Mapping[str, Any], root: Root) -> Iterator[Sample | Fault]:
+    """Yield the boxes of each image, one Sample a label. Crowds are left out: their box is no thing's box."""
+    names = {category["id"]: str(category["name"]) for category in document["categories"]}
+    by_image: defaultdict[Any, list[Any]] = defaultdict(list)
+    for annotation in document["annotations"]:
+        by_image[annotation["image_id"]].append(annotation)
+    for image in document["images"]:
+        boxes = []
+        for annotation in by_image.pop(image["id"], ()):
+            try:
+                if annotation.get("iscrowd"):
+                    continue
+                box = _box(annotation, image)
+                if box is None:
+                    yield NO_BOX
+                    continue
+                boxes.append((names[annotation["category_id"]], box))
+            except _WRONG:
+                yield _BROKEN
+        try:
+            if boxes:
+                yield from boxed_samples(str(image["id"]), root.image(image["file_name"]), boxes)
+        except RowError as error:
+            yield fault_of(error)
+    for left in by_image.values():
+        yield from [Fault("an annotation of an image that is not listed")] * len(left)
+
+
+def read_refcoco(refs: str, instances: str, root: Root, split: str = "train") -> Iterator[Sample | Fault]:
+    """Yield one Sample for each sentence of each reference of a split; `refs` is the published pickle, or JSON."""
+    document = load_document(instances)
+    images = {image["id"]: image for image in document["images"]}
+    annotations = {annotation["id"]: annotation for annotation in document["annotations"]}
+    for ref in _load_refs(refs):
+        try:
+            if ref["split"] != split:
+                continue
+            image = images[ref["image_id"]]
+            box = _box(annotations[ref["ann_id"]], image)
+            if box is None:
+                yield NO_BOX
+                continue
+            source = root.image(image["file_name"])
+            for number, sentence in enumerate(ref["sentences"]):
+                yield boxed_sample(f"{ref['ref_id']}:{number}", source, str(sentence["sent"]), [box])
+        except RowError as error:
+            yield fault_of(error)
+        except _WRONG:
+            yield _BROKEN
+
+
+def _box(annotation: Mapping[str, Any], image: Mapping[str, Any]) -> Box | None:
+    """Return `bbox` [x, y, width, height] in pixels as a Box."""
+    x, y, width, height = map(float, annotation["bbox"])
+    return box_within(x, y, x + width, y + height, float(image["width"]), float(image["height"]))
+
+
+class _PlainUnpickler(pickle.Unpickler):
+    """Read lists, mappings, strings and numbers; whatever names a class or a function is refused."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        raise pickle.UnpicklingError(f"holds {module}.{name}")
+
+
+def _load_refs(path: str) -> list[Any]:
+    data = _read_bounded(path)
+    try:
+        if path.endswith(".json"):
+            refs = json.loads(data)
+        else:
+            refs = _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
+    except Exception as error:  # noqa: BLE001 - a broken pickle raises nearly anything
+        raise VL2Error(path, f"cannot be read: {str(error)[:80]}", do="Fetch the file again.") from None
+    if not isinstance(refs, list):
+        raise VL2Error(path, "not a list of references", got=type(refs).__name__)
+    return refs
+
+
+def _read_bounded(path: str) -> bytes:
+    with open_file(path) as file:
+        data = file.read(MAX_DOCUMENT_BYTES + 1)
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise VL2Error(path, "too large", expected=f"at most {MAX_DOCUMENT_BYTES} bytes")
+    return data
