@@ -1,0 +1,97 @@
+"""MathVista: take the answer out of a reply, bring it into the form of the gold one, compare texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from string import ascii_uppercase
+
+from rapidfuzz.distance import Levenshtein
+
+from vl2.evaluation.metrics.options import read_option
+
+LETTER = re.compile(r"\(([a-zA-Z])\)")
+QUOTED = re.compile(r'The answer is "(.*)"\.')
+NUMBER = re.compile(r"-?\d[\d,]*(?:\.\d+)?|-?\.\d+")
+MOST_NUMBER = 64  # letters of a number that is worth reading
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """What an answer has to look like."""
+
+    question_type: str  # multi_choice or free_form
+    answer_type: str  # text, integer, float or list
+    precision: float | None = None  # places of a float
+    choices: Sequence[str] = ()
+
+
+def extract(said: str, form: Form) -> str:
+    """Return the answer within a reply by rules alone, "" when there is none."""
+    reply = said.strip()
+    if reply in form.choices or (form.answer_type in ("integer", "float") and normalise(reply, form) is not None):
+        return reply
+    quoted = QUOTED.search(reply)
+    if quoted:
+        return quoted.group(1)
+    if form.question_type == "multi_choice":
+        letter = read_option(reply, _lettered(form.choices))
+        return letter if letter in _lettered(form.choices) else ""
+    if form.answer_type == "list":
+        return reply[reply.rfind("[") : reply.rfind("]") + 1]
+    numbers = NUMBER.findall(reply)
+    return numbers[-1].replace(",", "") if numbers else ""
+
+
+def normalise(extraction: str, form: Form) -> str | None:
+    """Return an extracted answer in the form of the gold one, None when it cannot be brought into it.
+
+    Among choices whatever was said is the nearest of them, even nothing.
+    """
+    if form.question_type == "multi_choice":
+        text = extraction.strip()
+        letter = LETTER.search(text)
+        text = letter.group(1).upper() if letter else text
+        chosen = _lettered(form.choices).get(text)
+        if chosen is not None or not form.choices:
+            return chosen
+        return min(form.choices, key=lambda choice: Levenshtein.distance(text, choice))
+    try:
+        if form.answer_type == "integer":
+            return str(int(_float(extraction)))
+        if form.answer_type == "float":
+            return str(round(_float(extraction), int(form.precision or 0)))
+    except (ValueError, OverflowError):
+        return None
+    return extraction
+
+
+def is_right(extraction: str, gold: str, form: Form) -> bool:
+    """Tell whether an extracted answer is the gold one, as the released script does."""
+    return normalise(extraction, form) == gold
+
+
+def is_right_plainly(reply: str, gold: str, form: Form) -> bool:
+    """Tell the same as vlmevalkit does: options by their letters, numbers unrounded, lists never."""
+    if form.question_type == "multi_choice":
+        letter = read_option(reply, _lettered(form.choices), "vlmevalkit")
+        return _lettered(form.choices).get(letter) == gold
+    try:
+        if form.answer_type == "integer":
+            return int(reply[:MOST_NUMBER]) == int(gold)
+        if form.answer_type == "float":
+            return float(reply) == float(gold)
+    except ValueError:
+        return False
+    return False
+
+
+def _lettered(choices: Sequence[str]) -> dict[str, str]:
+    return dict(zip(ascii_uppercase, choices, strict=False))
+
+
+def _float(text: str) -> float:
+    if len(text) > MOST_NUMBER:
+        raise ValueError
+    return float(text)
