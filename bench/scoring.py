@@ -19,7 +19,8 @@ PIECES = ("<|det|>", "<|/det|>", "[[", "]]", "[", "]", "9" * 30, "-", ".", ",", 
 def main() -> int:
     """Print answers a second, and milliseconds of the worst one."""
     pairs = [(f"answer {n % 9973}", f"answer {n % 9967}") for n in range(NUM_ANSWERS)]
-    for name, score in (("ANLS", lambda a, b: anls(a, [b])), ("soft accuracy", lambda a, b: soft_accuracy(a, [b] * 10))):
+    scores = {"ANLS": lambda a, b: anls(a, [b]), "soft accuracy": lambda a, b: soft_accuracy(a, [b] * 10)}
+    for name, score in scores.items():
         began = time.perf_counter()
         for said, gold in pairs:
             score(said, gold)
