@@ -18,8 +18,9 @@ app = typer.Typer(
 for verb in (verbs.ask, chat.chat, verbs.detect, verbs.point, verbs.caption, verbs.read):
     app.command(epilog=EXIT_CODES)(with_run_options(verb))
 app.command(epilog=EXIT_CODES)(models.models)
-for verb in (training.corpus, training.train, training.export):
+for verb in (training.corpus, training.export, training.merge):
     app.command(epilog=EXIT_CODES)(verb)
+app.add_typer(training.app, name="train")
 app.add_typer(inspection.app, name="inspect")
 app.add_typer(evaluation.app, name="eval")
 app.command(epilog=EXIT_CODES)(quantize.quantize)

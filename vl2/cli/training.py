@@ -1,15 +1,22 @@
-"""vl2 corpus, vl2 train, vl2 export: build data, run a recipe, make a model folder of a run."""
+"""vl2 train, vl2 corpus, vl2 export: run a recipe, teach a model something new, build data, make a folder of a run."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from vl2.cli.guard import remember_debug
+
+if TYPE_CHECKING:
+    from vl2.train.finetune import Progress
+
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
+
+app = typer.Typer(no_args_is_help=True, help="Train a model: the paper's stages, or something new.")
 
 
 def corpus(
@@ -23,20 +30,67 @@ def corpus(
     typer.echo(f"Written to {build_corpus(recipe, set_ or [], workers)}.", err=True)
 
 
-def train(
+@app.command()
+def run(
     recipe: Annotated[Path, typer.Argument(help="A training recipe, such as recipes/pocket/sft.yaml.")],
     set_: Assignments = None,
     processes: Annotated[int, typer.Option(help="Processes that share each step, one core each.")] = 1,
 ) -> None:
     """Run one stage of training; a run that was stopped goes on from its last checkpoint."""
     if processes == 1:
-        from vl2.train.run import train as run
+        from vl2.train.run import train
 
-        run(recipe, set_ or [])
+        train(recipe, set_ or [])
         return
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     done = subprocess.run([*launcher, "-m", "vl2.train", str(recipe), *(set_ or [])], check=False)
     raise typer.Exit(done.returncode)
+
+
+@app.command()
+def finetune(
+    data: Annotated[list[str] | None, typer.Option(help="Samples: a file or a folder; see docs/training.md.")] = None,
+    model: Annotated[str | None, typer.Option(help="pocket, a folder or a hub name.")] = None,
+    out: Annotated[str | None, typer.Option("--out", "-o", help="The folder of this run.")] = None,
+    lora: Annotated[int | None, typer.Option(min=0, help="Rank of the adapter; 0 moves the weights.")] = None,
+    eval_data: Annotated[list[str] | None, typer.Option(help="Samples to look at; else a tenth of the data.")] = None,
+    replay: Annotated[list[str] | None, typer.Option(help="Older samples, so that they are not forgotten.")] = None,
+    epochs: Annotated[float | None, typer.Option(help="How often each sample is seen.")] = None,
+    rate: Annotated[float | None, typer.Option(help="The learning rate.")] = None,
+    config: Annotated[Path | None, typer.Option(help="YAML with any of the settings by name.")] = None,
+    set_: Assignments = None,
+    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+) -> None:
+    """Teach a model something new from your samples. A run that was stopped goes on where it was."""
+    from vl2.core.settings import build, load_yaml, override
+    from vl2.train.finetune_config import FinetuneConfig
+    from vl2.train.finetune_run import build_finetuner
+
+    options: dict[str, Any] = {
+        "data": data, "model": model, "out": out, "rank": lora, "replay": replay, "epochs": epochs,
+        "learning_rate": rate, "eval_data": eval_data,
+    }  # fmt: skip
+    values = load_yaml(config) if config is not None else {"data": (), "out": "runs/finetune"}
+    values |= {name: value for name, value in options.items() if value is not None}
+    tuner = build_finetuner(build(FinetuneConfig, override(values, set_ or []), thing="finetune"))
+    best = tuner.run(show_progress)
+    for reason, number in tuner.examples.new.skipped.items():
+        typer.echo(f"{number} times a sample was left out: {reason}.", err=True)
+    standing = tuner.standing
+    typer.echo(f"The best is that of step {standing.best_step}: {best}", err=True)
+    flag = "--adapter" if tuner.config.rank else "--model"
+    typer.echo(f'vl2 ask IMAGE "QUESTION" {flag} {best}', err=True)
+
+
+def show_progress(progress: Progress) -> None:
+    """Write a line whenever held-out samples were looked at."""
+    if progress.look is None:
+        return
+    typer.echo(
+        f"step {progress.step} of {progress.num_steps}: loss {progress.loss:.3f}, held out {progress.look.loss:.3f}, "
+        f"tokens right {progress.look.accuracy:.1%}, {progress.tokens_per_second:,.0f} tokens/s",
+        err=True,
+    )
 
 
 def export(
@@ -47,4 +101,21 @@ def export(
     from vl2.train.export import export as write
 
     write(run, folder)
+    typer.echo(f"Written to {folder}.", err=True)
+
+
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="The adapter's folder.")],
+    folder: Annotated[Path, typer.Argument(help="The new model folder, in the official layout.")],
+    model: Annotated[str, typer.Option(help="The model that it was trained on.")] = "pocket",
+) -> None:
+    """Write a model with an adapter merged into its weights."""
+    from vl2.weights import find_checkpoint, load_model, save_model
+    from vl2.weights.adapter import load_adapter
+    from vl2.weights.adapter import merge as add
+
+    source = find_checkpoint(model)
+    loaded = load_model(source)
+    add(loaded, load_adapter(adapter, loaded))
+    save_model(loaded, folder, companions=source)
     typer.echo(f"Written to {folder}.", err=True)

@@ -28,6 +28,11 @@ def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[
     shutil.rmtree(old, ignore_errors=True)
 
 
+def has_checkpoint(folder: Path) -> bool:
+    """Tell whether there is something to go on from."""
+    return folder.exists() or folder.with_name(folder.name + ".old").exists()
+
+
 def load_checkpoint(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_checkpoint` wrote. Raises VL2Error when there is none."""
     if not folder.exists() and folder.with_name(folder.name + ".old").exists():

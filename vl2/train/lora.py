@@ -28,6 +28,11 @@ PARTS: dict[str, re.Pattern[str]] = {
 }
 
 
+def part_of(name: str) -> str | None:
+    """Return the part that a weight belongs to, None when no adapter may change it."""
+    return next((part for part, pattern in PARTS.items() if pattern.fullmatch(name)), None)
+
+
 class Change(nn.Module):
     """The change of one weight [.., O, I]: nothing at first, since `up` is zero."""
 
@@ -57,7 +62,7 @@ def add_adapter(model: VL2, *, rank: int, alpha: float, parts: Iterable[str] = t
     model.requires_grad_(False)
     changes: dict[str, Change] = {}
     for name, weight in list(model.named_parameters()):
-        if any(PARTS[part].fullmatch(name) for part in parts):
+        if part_of(name) in parts:
             owner, _, attribute = name.rpartition(".")
             changes[name] = Change(weight, rank, alpha / rank)
             # unsafe: a change keeps shape and type, which need no trial run

@@ -21,7 +21,7 @@ from vl2.data.pointers import Pointers
 from vl2.kernels import Backends
 from vl2.model import VL2
 from vl2.model.adaptor import layout
-from vl2.train.checkpoint import load_checkpoint, save_checkpoint
+from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from vl2.train.config import RunConfig
 from vl2.train.heads import SlotHead
 from vl2.train.losses import (
@@ -209,7 +209,7 @@ class Trainer:
 
     def _resume(self) -> None:
         folder = self.out / "checkpoint"
-        if not folder.exists() and not folder.with_name("checkpoint.old").exists():
+        if not has_checkpoint(folder):
             return
         tensors, state = load_checkpoint(folder)
         load_modules(self.model, tensors, prefixes=("",))

@@ -1,0 +1,86 @@
+"""What the language model learns from a batch: the next supervised token, and balanced experts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from vl2.core.batch import IGNORE_INDEX, Batch
+from vl2.core.boxes import BOX_SCALE
+from vl2.model import VL2
+from vl2.model.moe import Routing
+from vl2.processor.marks import DET, DET_END
+from vl2.processor.tokenizer import Tokenizer
+from vl2.train.losses import (
+    CoordinateTokens,
+    coordinate_loss,
+    is_coordinate,
+    next_token_loss,
+    sequence_aux_loss,
+    shifted_targets,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Learned:
+    """One forward pass: sums over the supervised tokens, so that batches of any size add up."""
+
+    text: Tensor  # summed cross-entropy
+    balance: Tensor  # summed over layers, a mean over rows
+    num_tokens: int
+    num_right: int  # supervised tokens that are the likeliest
+    routing: Mapping[int, Routing]
+
+    def loss(self, num_tokens: float, aux_weight: float) -> Tensor:
+        """Return what is minimised, as this batch's part of a step of `num_tokens` supervised tokens."""
+        return (self.text + aux_weight * self.num_tokens * self.balance) / num_tokens
+
+
+def document_targets(batch: Batch) -> Tensor:
+    """Return what each position should predict [B, T]; no document predicts the first token of the next."""
+    assert batch.labels is not None
+    starts_next = F.pad(batch.documents[:, 1:], (0, 1)) != batch.documents  # [B, T]
+    return shifted_targets(batch.labels).masked_fill(starts_next, IGNORE_INDEX)
+
+
+def count_supervised(batch: Batch) -> int:
+    """Return how many tokens of a batch are learned from."""
+    return int((document_targets(batch) != IGNORE_INDEX).sum())
+
+
+def coordinate_tokens(tokenizer: Tokenizer) -> CoordinateTokens | None:
+    """Return the tokens of 0..999, None when the tokenizer has not one for each."""
+    numbers = [tokenizer.encode(str(number)) for number in range(BOX_SCALE + 1)]
+    if any(len(ids) != 1 for ids in numbers):
+        return None
+    ids = torch.tensor([ids[0] for ids in numbers])
+    return CoordinateTokens(ids=ids, opening=tokenizer.id_of(DET), closing=tokenizer.id_of(DET_END))
+
+
+def learn(model: VL2, batch: Batch, coordinates: CoordinateTokens | None = None) -> Learned:
+    """Run a batch; logits are computed only where a token is learned from.
+
+    With `coordinates` a number in a box is also a little right when it is near.
+    """
+    targets = document_targets(batch)  # [B, T]
+    asked = targets != IGNORE_INDEX  # [B, T]
+    hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, model.backends)
+    logits, wanted = model.logits(hidden.states[asked]), targets[asked]  # [M, V], [M]
+    soft = torch.zeros_like(wanted, dtype=torch.bool)  # [M]
+    if coordinates is not None:
+        soft = is_coordinate(batch.input_ids, coordinates)[asked]
+    text = next_token_loss(logits[~soft], wanted[~soft])
+    if coordinates is not None and soft.any():
+        text = text + coordinate_loss(logits[soft], wanted[soft], coordinates)
+    losses = [sequence_aux_loss(routing, len(targets)) for routing in hidden.routing.values()]
+    return Learned(
+        text=text,
+        balance=torch.stack(losses).sum() if losses else logits.new_zeros(()),
+        num_tokens=int(asked.sum()),
+        num_right=int((logits.detach().argmax(-1) == wanted).sum()),
+        routing=hidden.routing,
+    )
