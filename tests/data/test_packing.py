@@ -57,7 +57,7 @@ def test_a_realistic_mix_fills_rows_and_keeps_to_both_limits():
 
 
 def test_documents_of_a_row_start_anew_and_learn_nothing_of_each_other():
-    batch = pack([[document(3, 10), document(2, 20)], [document(4, 30)]], pad_id=9, length=6)
+    batch = pack([[document(3, 10), document(2, 20)], [document(4, 30)]], pad_id=9, length_step=6)
     assert batch.input_ids.tolist() == [[10, 11, 12, 20, 21, 9], [30, 31, 32, 33, 9, 9]]
     assert batch.positions.tolist() == [[0, 1, 2, 0, 1, 0], [0, 1, 2, 3, 0, 0]]
     assert batch.documents.tolist() == [[1, 1, 1, 2, 2, PADDING], [1, 1, 1, 1, PADDING, PADDING]]

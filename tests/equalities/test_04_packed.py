@@ -78,7 +78,7 @@ def mean_loss_and_gradients(model: VL2, rows: list[list[ModelInput]], num_tokens
     """Return one batch's part of the mean loss over `num_tokens`, and its gradients."""
     model.zero_grad()
     length = max(sum(len(item.input_ids) for item in row) for row in rows)
-    batch = pack(rows, pad_id=2, length=length)
+    batch = pack(rows, pad_id=2, length_step=length)
     targets = shifted_targets(batch.labels)
     asked = targets != IGNORE_INDEX  # labels alone keep documents apart
     loss = next_token_loss(model(batch).logits[asked], targets[asked]) / num_tokens
@@ -115,12 +115,12 @@ def test_a_document_that_changes_leaves_the_others_logits_unchanged(shape):
     generator = torch.Generator().manual_seed(6)
     samples = [sample(grid, 15, generator) for grid in (*GRIDS, None)]
     length = sum(len(item.input_ids) for item in samples)
-    before = pack([samples], pad_id=2, length=length)
+    before = pack([samples], pad_id=2, length_step=length)
     logits = model(before).logits
     for changed, original in enumerate(samples):
         ids = torch.where(original.image_mask, original.input_ids, (original.input_ids + 1) % 2000)
         other = replace(original, input_ids=ids, tiles=original.tiles + 1)
-        after = pack([[*samples[:changed], other, *samples[changed + 1 :]]], pad_id=2, length=length)
+        after = pack([[*samples[:changed], other, *samples[changed + 1 :]]], pad_id=2, length_step=length)
         is_changed = before.documents == changed + 1
         moved = (model(after).logits - logits).abs().amax(-1)  # [1, T]
         assert float(moved[~is_changed].max()) <= ROUNDING

@@ -74,12 +74,14 @@ def _fullest(sizes: Sequence[Size], left: Size) -> list[int]:
     return chosen[::-1]
 
 
-def pack(rows: Sequence[Sequence[ModelInput]], pad_id: int, length: int) -> Batch:
-    """Return the rows as one batch [B, length]; attention and positions know where documents begin.
+def pack(rows: Sequence[Sequence[ModelInput]], pad_id: int, length_step: int) -> Batch:
+    """Return the rows as one batch; attention and positions know where documents begin.
 
-    No loss is taken on the first token of a document: the last token of its neighbour would predict it.
+    Its length is that of the longest row, rounded up to a multiple of `length_step`. No loss is taken on the first
+    token of a document: the last token of its neighbour would predict it.
     """
-    return Batch.from_inputs([[_without_first_label(document) for document in row] for row in rows], pad_id, length)
+    documents = [[_without_first_label(document) for document in row] for row in rows]
+    return Batch.from_inputs(documents, pad_id, length_step)
 
 
 def _without_first_label(document: ModelInput) -> ModelInput:

@@ -16,7 +16,7 @@ from vl2.core.errors import ConfigError
 class MixtureState:
     """All that a mixture remembers."""
 
-    served: dict[str, int]  # tokens by source
+    served: Mapping[str, int]  # tokens by source
 
     @classmethod
     def fresh(cls, shares: Mapping[str, float]) -> MixtureState:

@@ -19,8 +19,9 @@ def embed_balanced(
     """Return `embed` of this rank's tiles [N, 3, S, S], computed by all ranks of `group` in equal shares.
 
     `embed` sees the same number of tiles on every rank: a rank with one tile less gets a blank one, so that it takes
-    part in whatever the ranks do together inside. It is not called when no rank has tiles. N may be 0; the result
-    [0, ..] must then stay in the graph of the loss (as `visual_embeds` of the batch it does): backward communicates too.
+    part in whatever the ranks do together inside. It is not called when no rank has tiles (`plan.largest` is 0).
+    N may be 0; the result [0, ..] must then stay in the graph of the loss, for backward communicates too. As
+    `visual_embeds` of the batch it does.
     """
     rank = dist.get_rank(group)
     plan = level(_all_counts(len(tiles), tiles.device, group))
