@@ -1,0 +1,1 @@
+"""Who answers: our engine, any OpenAI endpoint, a log of answers, or an echo."""
