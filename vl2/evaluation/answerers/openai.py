@@ -34,7 +34,7 @@ class OpenAIAnswerer:
 
     def close(self) -> None:
         """Wait for no more answers."""
-        self._pool.shutdown(cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._endpoint.close()
 
     def _ask(self, question: Question) -> Reply:
