@@ -16,7 +16,7 @@ import numpy as np
 from vl2.core.tiles import TileGrid, candidate_resolutions
 from vl2.data.balance import level
 from vl2.data.packing import PackLimits, Size, choose
-from vl2.data.token_mixture import MixtureState, TokenMixture
+from vl2.data.token_mixture import TokenMixture
 
 WAITING = 64  # documents that wait for a row
 SHARES = {"pictures": 0.7, "texts": 0.3}  # of the tokens; paper, section 4.2
@@ -40,16 +40,16 @@ def realistic_sizes(seed: int) -> Iterator[Size]:
     """Yield documents as they come."""
     random = np.random.default_rng(seed)
     grids = [TileGrid(height // TILE, width // TILE) for width, height in candidate_resolutions(TILE)]
-    mixture, state = TokenMixture(SHARES), MixtureState.fresh(SHARES)
+    mixture, served = TokenMixture(SHARES), dict.fromkeys(SHARES, 0)
     while True:
-        name = mixture.next_source(state)
+        name = mixture.next_source(served)
         text = round(random.lognormal(np.log(TEXT_TOKENS), TEXT_SPREAD))
         size = Size(tokens=int(np.clip(text, SHORTEST_TEXT, LONGEST_TEXT)))
         if name == "pictures":
             grid = grids[random.integers(len(grids))]
             tokens = grid.num_visual_tokens(SIDE) + min(size.tokens, LONGEST_ANSWER)
             size = Size(tokens=tokens, tiles=grid.num_tiles)
-        state = mixture.serve(state, name, size.tokens)
+        served[name] += size.tokens
         yield size
 
 

@@ -10,9 +10,8 @@ from PIL import Image
 
 from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
-from vl2.core.sample import BoxesPart, ImagePart, Message, Sample, TextPart
-from vl2.data.records import open_records, read_refcoco, verify
-from vl2.data.records.root import Root
+from vl2.core.sample import BoxesPart, ImagePart, Message, TextPart
+from vl2.data.records import open_records, verify
 from vl2.processor.grounding import render
 
 WIDTH, HEIGHT = 200, 100
@@ -94,12 +93,9 @@ def test_refcoco_as_it_is_published(tmp_path):
 
     refs = [ref(1, 1, "train", "left dog", "the dog"), ref(2, 1, "val", "no"), ref(3, 77, "train", "gone")]
     (tmp_path / "refs(unc).p").write_bytes(pickle.dumps(refs, protocol=2))
-    (tmp_path / "refs.json").write_text(json.dumps(refs))
-    for name in ("refs(unc).p", "refs.json"):
-        found = list(read_refcoco(str(tmp_path / name), str(tmp_path / "instances.json"), Root(str(tmp_path))))
-        samples = [one for one in found if isinstance(one, Sample)]
-        wanted = {label: render(label, [BOXES["dog"]]) for label in ("left dog", "the dog")}
-        assert answers(samples) == wanted and len(found) == 3
+    records = open_records(str(tmp_path / "refs(unc).p"))
+    assert answers(records.usable()) == {label: render(label, [BOXES["dog"]]) for label in ("left dog", "the dog")}
+    assert len(records) == 3 and sum(verify(records).skipped.values()) == 1
 
 
 def test_a_pickle_that_would_run_something_is_refused(tmp_path):
@@ -110,7 +106,7 @@ def test_a_pickle_that_would_run_something_is_refused(tmp_path):
     (tmp_path / "instances.json").write_text(json.dumps(coco()))
     (tmp_path / "refs.p").write_bytes(pickle.dumps([Attack()]))
     with pytest.raises(VL2Error, match="cannot be read: holds"):
-        list(read_refcoco(str(tmp_path / "refs.p"), str(tmp_path / "instances.json"), Root(str(tmp_path))))
+        open_records(str(tmp_path / "refs.p"))
     assert not (tmp_path / "written").exists()
 
 

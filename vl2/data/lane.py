@@ -20,7 +20,7 @@ from vl2.data.lane_state import LaneState, Ref
 from vl2.data.packing import PackLimits, choose
 from vl2.data.prefetch import Wait, Workers
 from vl2.data.reader import Measured
-from vl2.data.token_mixture import MixtureState, TokenMixture
+from vl2.data.token_mixture import TokenMixture
 from vl2.data.windows import Windows
 
 MOST_FAULTS = 1000  # rows of a lane that cannot be used without one between them that can
@@ -101,7 +101,7 @@ class Lane:
     def _fill(self, state: LaneState) -> LaneState:
         """Read rows until enough documents wait."""
         while len(state.waiting) < self._plan.num_waiting:
-            name = self._plan.mixture.next_source(MixtureState(served=state.served))
+            name = self._plan.mixture.next_source(state.served)
             ref = Ref(name, state.cursors[name])
             state = replace(state, cursors={**state.cursors, name: self._plan.windows[name].after(ref.cursor)})
             found = self._measure(ref)

@@ -7,25 +7,12 @@ is furthest behind its share goes next, so that the error never exceeds about on
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 
 from vl2.core.errors import ConfigError
 
 
-@dataclass(frozen=True, kw_only=True)
-class MixtureState:
-    """All that a mixture remembers."""
-
-    served: Mapping[str, int]  # tokens by source
-
-    @classmethod
-    def fresh(cls, shares: Mapping[str, float]) -> MixtureState:
-        """Return the state before the first document."""
-        return cls(served=dict.fromkeys(shares, 0))
-
-
 class TokenMixture:
-    """Choose sources by shares of tokens; nothing is drawn, so that a state is all a resume needs."""
+    """Choose sources by shares of tokens; nothing is drawn, so that the tokens served are all a resume needs."""
 
     def __init__(self, shares: Mapping[str, float]) -> None:
         """Take shares by source in any unit. Raises ConfigError when there is none or one is not positive."""
@@ -35,11 +22,7 @@ class TokenMixture:
         total = sum(shares.values())
         self.shares = {name: share / total for name, share in shares.items()}
 
-    def next_source(self, state: MixtureState) -> str:
-        """Return the source that is furthest behind; of equals the first."""
-        total = sum(state.served.values())
-        return max(self.shares, key=lambda name: self.shares[name] * total - state.served[name])
-
-    def serve(self, state: MixtureState, name: str, num_tokens: int) -> MixtureState:
-        """Return the state after a document of `num_tokens` tokens, visual tokens included."""
-        return replace(state, served={**state.served, name: state.served[name] + num_tokens})
+    def next_source(self, served: Mapping[str, int]) -> str:
+        """Return the source that is furthest behind, of equals the first; `served` are tokens, visual ones included."""
+        total = sum(served.values())
+        return max(self.shares, key=lambda name: self.shares[name] * total - served[name])

@@ -1,6 +1,5 @@
 """Records: what people bring to train on, read row by row into Samples. All of it is hostile until read."""
 
-from vl2.data.records.coco import read_refcoco
 from vl2.data.records.opened import RecordList, Verified, open_records, verify
 
-__all__ = ["RecordList", "Verified", "open_records", "read_refcoco", "verify"]
+__all__ = ["RecordList", "Verified", "open_records", "verify"]

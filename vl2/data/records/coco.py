@@ -34,39 +34,46 @@ def load_document(path: str) -> dict[str, Any]:
     return document
 
 
-def read_coco(document: Mapping[str, Any], root: Root) -> Iterator[Sample | Fault]:
-    """Yield the boxes of each image, one Sample a label. Crowds are left out: their box is no thing's box."""
-    names = {category["id"]: str(category["name"]) for category in document["categories"]}
-    by_image: defaultdict[Any, list[Any]] = defaultdict(list)
-    for annotation in document["annotations"]:
-        by_image[annotation["image_id"]].append(annotation)
-    for image in document["images"]:
+def read_coco(path: str, document: Mapping[str, Any], root: Root) -> Iterator[Sample | Fault]:
+    """Yield the boxes of each image, one Sample a label. Crowds are left out: their box is no thing's box.
+
+    Raises VL2Error where the file is not COCO's at all.
+    """
+    try:
+        names = {category["id"]: str(category["name"]) for category in document["categories"]}
+        by_image: defaultdict[Any, list[Any]] = defaultdict(list)
+        for annotation in document["annotations"]:
+            by_image[annotation["image_id"]].append(annotation)
+        images = {image["id"]: image for image in document["images"]}
+    except _WRONG as error:
+        raise _not_coco(path, error) from None
+    for number, image in images.items():
         boxes = []
-        for annotation in by_image.pop(image["id"], ()):
-            try:
-                if annotation.get("iscrowd"):
-                    continue
-                box = _box(annotation, image)
-                if box is None:
-                    yield NO_BOX
-                    continue
-                boxes.append((names[annotation["category_id"]], box))
-            except _WRONG:
-                yield _BROKEN
+        for annotation in by_image.pop(number, ()):
+            found = _named_box(annotation, image, names)
+            if isinstance(found, Fault):
+                yield found
+            elif found is not None:
+                boxes.append(found)
         try:
             if boxes:
-                yield from boxed_samples(str(image["id"]), root.image(image["file_name"]), boxes)
+                yield from boxed_samples(str(number), root.image(image["file_name"]), boxes)
         except RowError as error:
             yield fault_of(error)
+        except _WRONG:
+            yield _BROKEN
     for left in by_image.values():
         yield from [Fault("an annotation of an image that is not listed")] * len(left)
 
 
 def read_refcoco(refs: str, instances: str, root: Root, split: str = "train") -> Iterator[Sample | Fault]:
-    """Yield one Sample for each sentence of each reference of a split; `refs` is the published pickle, or JSON."""
+    """Yield one Sample for each sentence of each reference of a split; `refs` is the published pickle."""
     document = load_document(instances)
-    images = {image["id"]: image for image in document["images"]}
-    annotations = {annotation["id"]: annotation for annotation in document["annotations"]}
+    try:
+        images = {image["id"]: image for image in document["images"]}
+        annotations = {annotation["id"]: annotation for annotation in document["annotations"]}
+    except _WRONG as error:
+        raise _not_coco(instances, error) from None
     for ref in _load_refs(refs):
         try:
             if ref["split"] != split:
@@ -85,10 +92,25 @@ def read_refcoco(refs: str, instances: str, root: Root, split: str = "train") ->
             yield _BROKEN
 
 
+def _named_box(annotation: Any, image: Any, names: Mapping[Any, str]) -> tuple[str, Box] | Fault | None:
+    """Return label and box; None of a crowd."""
+    try:
+        if annotation.get("iscrowd"):
+            return None
+        box = _box(annotation, image)
+        return NO_BOX if box is None else (names[annotation["category_id"]], box)
+    except _WRONG:
+        return _BROKEN
+
+
 def _box(annotation: Mapping[str, Any], image: Mapping[str, Any]) -> Box | None:
     """Return `bbox` [x, y, width, height] in pixels as a Box."""
     x, y, width, height = map(float, annotation["bbox"])
     return box_within(x, y, x + width, y + height, float(image["width"]), float(image["height"]))
+
+
+def _not_coco(path: str, error: Exception) -> VL2Error:
+    return VL2Error(path, f"not COCO: {type(error).__name__} {str(error)[:60]}", do="Export it again.")
 
 
 class _PlainUnpickler(pickle.Unpickler):
@@ -101,10 +123,7 @@ class _PlainUnpickler(pickle.Unpickler):
 def _load_refs(path: str) -> list[Any]:
     data = _read_bounded(path)
     try:
-        if path.endswith(".json"):
-            refs = json.loads(data)
-        else:
-            refs = _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
+        refs = _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
     except Exception as error:  # noqa: BLE001 - a broken pickle raises nearly anything
         raise VL2Error(path, f"cannot be read: {str(error)[:80]}", do="Fetch the file again.") from None
     if not isinstance(refs, list):

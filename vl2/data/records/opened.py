@@ -14,7 +14,7 @@ import numpy as np
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.data.faults import Fault, add_fault
-from vl2.data.records.coco import load_document, read_coco
+from vl2.data.records.coco import load_document, read_coco, read_refcoco
 from vl2.data.records.files import find_files, is_url, kind_of, open_file
 from vl2.data.records.forms import to_sample
 from vl2.data.records.json_rows import JsonRows
@@ -80,7 +80,7 @@ class RecordList:
 
 
 def open_records(paths: str | Sequence[str], images: str | None = None) -> RecordList:
-    """Open files, folders, patterns and URLs of records: JSONL, JSON, Parquet, tar, COCO, YOLO, LabelMe.
+    """Open files, folders, patterns and URLs of records: JSONL, JSON, Parquet, tar, COCO, RefCOCO, YOLO, LabelMe.
 
     `images` is the folder or URL that image paths are relative to and may not leave; by default that of their file.
     Raises VL2Error on what is no file of records; rows that cannot be used are Faults, not errors.
@@ -133,7 +133,7 @@ def _open(path: str, root: Root) -> SampleFile:
         return _Rows(ParquetRows(path), root)
     if kind == ".tar":
         return _Rows(TarRows(path), root)
-    if kind == ".json" and _first_character(path) == b"{":
+    if path.endswith(".p") or (kind == ".json" and _first_character(path) == b"{"):
         return _annotations(path, root)
     if kind is None:
         raise VL2Error(path, "unknown format", expected=".jsonl, .json, .parquet or .tar, perhaps with .gz")
@@ -143,6 +143,8 @@ def _open(path: str, root: Root) -> SampleFile:
 def _annotations(path: str, root: Root) -> SampleFile:
     if is_url(root.location):
         raise VL2Error(path, "annotations are read from disk only", do="Copy them and their images first.")
+    if path.endswith(".p"):  # RefCOCO's references lie beside their instances.json
+        return _Listed(list(read_refcoco(path, str(Path(path).parent / "instances.json"), root)))
     document = load_document(path)
     if is_labelme(document):
         return _Listed(list(read_labelme(path, document, root)))
@@ -151,10 +153,7 @@ def _annotations(path: str, root: Root) -> SampleFile:
             path, "neither an array of records nor annotations", got=", ".join(list(document)[:8]),
             expected="images, annotations and categories, or shapes", do="Name a file of one object a line .jsonl.",
         )  # fmt: skip
-    try:
-        return _Listed(list(read_coco(document, root)))
-    except (KeyError, TypeError, AttributeError) as error:
-        raise VL2Error(path, f"not COCO: {str(error)[:80]}", do="Export it again.") from None
+    return _Listed(list(read_coco(path, document, root)))
 
 
 def _first_character(path: str) -> bytes:

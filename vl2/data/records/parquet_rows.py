@@ -39,7 +39,7 @@ class ParquetRows:
                     if num_bytes > MAX_PIECE_BYTES:  # its header said otherwise
                         break
                     rows += [Row(record) for record in batch.to_pylist()]
-            except (OSError, ValueError, MemoryError):  # pyarrow's own errors are OSError and ValueError too
+            except _errors():
                 pass
         return [*rows[:num_rows], *[Fault("a damaged row group")] * (num_rows - len(rows))]
 
@@ -51,5 +51,12 @@ def _parquet(path: str, file: Any) -> Any:
         raise VL2Error(path, "Parquet needs pyarrow", do="Run `pip install pyarrow`.") from None
     try:
         return parquet.ParquetFile(file)
-    except (OSError, ValueError) as error:
+    except _errors() as error:
         raise VL2Error(path, f"not Parquet: {str(error)[:80]}", do="Fetch the file again.") from None
+
+
+def _errors() -> tuple[type[Exception], ...]:
+    """Return what pyarrow raises on damaged files; a text that is not UTF-8 is a ValueError."""
+    import pyarrow
+
+    return (pyarrow.ArrowException, OSError, ValueError, MemoryError)
