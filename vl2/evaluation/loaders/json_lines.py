@@ -1,0 +1,50 @@
+"""JSONL: grounding rows as Qwen-VL released them, and rows of our own form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from vl2.core.errors import VL2Error
+from vl2.core.sample import ImageSource
+from vl2.evaluation.loaders.within import inside
+
+MOST_LINE_BYTES = 64 << 20
+
+
+def read_jsonl(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file, `image` and `images` as sources. Raises VL2Error."""
+    with path.open("rb") as stream:
+        number = 0
+        while line := stream.readline(MOST_LINE_BYTES):
+            number += 1
+            if line.strip():
+                record = _parse(line, f"{path.name}:{number}")
+                if not split or record.get("split", split) == split:
+                    yield _with_images(record, path.parent)
+
+
+def first_record(path: Path) -> Mapping[str, Any]:
+    """Return the first object of a file."""
+    return next(read_jsonl(path, ""), {})
+
+
+def _parse(line: bytes, thing: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise VL2Error(thing, f"not JSON: {str(error)[:80]}", do="Correct this line.") from None
+    if not isinstance(record, dict):
+        raise VL2Error(thing, "not a JSON object", got=type(record).__name__)
+    return record
+
+
+def _with_images(record: dict[str, Any], folder: Path) -> dict[str, Any]:
+    if isinstance(record.get("image"), str):
+        record["image"] = ImageSource(path=str(inside(folder, record["image"])), width=record.get("width"),
+                                      height=record.get("height"))  # fmt: skip
+    if isinstance(record.get("images"), list):
+        record["images"] = [ImageSource(path=str(inside(folder, str(name)))) for name in record["images"]]
+    return record

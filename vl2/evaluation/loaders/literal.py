@@ -1,0 +1,41 @@
+"""Lists that benchmarks keep as texts, read without evaluating anything."""
+
+from __future__ import annotations
+
+import ast
+import json
+from typing import Any
+
+MOST_LETTERS = 1 << 20
+MOST_DEPTH = 32
+MISSING = ("", "nan", "none", "null")
+
+
+def read_list(text: str) -> list[Any] | None:
+    """Return the list that a text is, in JSON or as Python writes it; None when it is none."""
+    text = text.strip()
+    if not (text.startswith("[") and text.endswith("]")) or len(text) > MOST_LETTERS or text.count("[") > MOST_DEPTH:
+        return None
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        try:
+            found = ast.literal_eval(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    return found if isinstance(found, list) else None
+
+
+def texts_of(value: Any) -> tuple[str, ...]:
+    """Return the texts of a column: a list, a text that is one, or one text alone. What is missing is none."""
+    if value is None:
+        return ()
+    if isinstance(value, list | tuple):
+        return tuple(str(item) for item in value if not is_missing(item))
+    listed = read_list(str(value))
+    return texts_of(listed) if listed is not None else (() if is_missing(value) else (str(value),))
+
+
+def is_missing(value: Any) -> bool:
+    """Tell whether a cell says nothing: harnesses write that in several ways."""
+    return value is None or value != value or str(value).strip().lower() in MISSING

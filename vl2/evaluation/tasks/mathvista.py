@@ -1,0 +1,68 @@
+"""MathVista: mathematics in pictures (Lu et al., 2024)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from vl2.evaluation.loaders.literal import is_missing, texts_of
+from vl2.evaluation.metrics.mathvista import Form, extract, is_right, is_right_plainly
+from vl2.evaluation.prompts import asking, question
+from vl2.evaluation.row import Row
+from vl2.evaluation.task import PromptRule, Record, Task
+from vl2.evaluation.tasks.columns import cell, images_of, own_row, tsv_row
+from vl2.evaluation.tasks.scorers import without_full_stop
+from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
+
+LMMS_TOKENS = 16384
+
+
+def parquet_rows(record: Record) -> Iterator[Row]:
+    """Yield a row of the hub's columns."""
+    about = record.get("metadata") or {}
+    yield Row(
+        id=str(record["pid"]), images=images_of(record["decoded_image"]), answers=texts_of([record.get("answer")]),
+        question=str(record.get("query") or record["question"]), category=str(about.get("task") or ""),
+        group=str(record.get("image") if isinstance(record.get("image"), str) else ""),
+        fields=facts(record) | {"skills": list(about.get("skills") or ())},
+    )  # fmt: skip
+
+
+def tsv_rows(record: Record) -> Iterator[Row]:
+    """Yield a row of the table."""
+    answer = cell(record, "answer")
+    yield tsv_row(record, category=cell(record, "task"), answers=(answer,) if answer else (), fields=facts(record))
+
+
+def facts(record: Record) -> dict[str, Any]:
+    """Return what an answer has to look like."""
+    precision = record.get("precision")
+    return {
+        "question_type": str(record["question_type"]), "answer_type": str(record["answer_type"]),
+        "precision": None if is_missing(precision) else float(str(precision)),
+        "choices": list(texts_of(record.get("choices"))),
+    }  # fmt: skip
+
+
+def score(row: Row, said: str, dialect: Dialect) -> Verdict:
+    """Take the answer out of the reply, by rules alone, and compare it in the form of the gold one."""
+    form = Form(**{name: row.fields[name] for name in ("question_type", "answer_type", "precision", "choices")})
+    if dialect == "vlmevalkit" and is_right_plainly(said, row.answers[0], form):
+        return judged(1.0, said)
+    found = extract(said, form)
+    if not found:
+        return unparsed()
+    right = is_right_plainly if dialect == "vlmevalkit" else is_right
+    return judged(float(right(found, row.answers[0], form)), found)
+
+
+TASK = Task(
+    name="mathvista", title="MathVista", source="mathvista.github.io; VLMEvalKit MathVista_MINI", metric="accuracy",
+    rows={"parquet": parquet_rows, "tsv": tsv_rows, "jsonl": own_row},
+    profiles={
+        "vlmevalkit": PromptRule(ask=asking(question), clean=without_full_stop, dialect="canonical"),
+        "lmms": PromptRule(ask=asking(question), max_new_tokens=LMMS_TOKENS, dialect="lmms"),
+    },
+    score=score, breakdown=("category", "question_type", "answer_type"),
+    num_rows={"testmini": 1000, "test": 5141}, published="MathVista",
+)  # fmt: skip
