@@ -13,7 +13,8 @@ from PIL import Image
 
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource, Sample
-from vl2.data.records import files, json_rows, open_records, row, verify
+from vl2.data.records import files, json_rows, open_records, piece_cache, row, verify
+from vl2.data.records.piece_cache import PieceCache
 from vl2.data.records.tar_rows import TarRows
 
 
@@ -121,6 +122,22 @@ def test_parquet_rows_with_images_as_structs(tmp_path):
     found = open_records(str(tmp_path / "a.parquet"))
     assert found.piece_rows.tolist() == [9, 9, 9, 9, 3] and ids(tmp_path) == NUMBERS
     assert found[0].images == (ImageSource(data=png()),) and found[1].images == ()
+
+
+def test_pieces_that_were_read_last_are_kept_within_bounds(monkeypatch):
+    reads = []
+
+    def read(piece: int) -> list[Sample]:
+        reads.append(piece)
+        return [Sample("s", (), images=(ImageSource(data=bytes(1000)),))] * 3
+
+    monkeypatch.setattr(piece_cache, "CACHE_BYTES", 2 * 3 * (1000 + 4096))
+    cache = PieceCache()
+    for piece in (0, 0, 1, 0, 2, 0, 1):
+        assert len(cache.get(piece, read)) == 3
+    assert reads == [0, 1, 2, 1]
+    pickle.loads(pickle.dumps(cache)).get(0, read)
+    assert reads[-1] == 0
 
 
 def test_parquet_that_is_too_large_or_damaged(tmp_path, monkeypatch):

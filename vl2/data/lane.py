@@ -157,7 +157,9 @@ class Lane:
 
     def _cut(self, ref: Ref) -> Wait:
         if ref not in self._tiles:
-            self._tiles[ref] = self._workers.cut(self._document(ref))
+            measured = self._document(ref)
+            no_tiles = measured.document.tiles
+            self._tiles[ref] = self._workers.cut(measured) if measured.images else lambda: no_tiles
         return self._tiles[ref]
 
     def _forget(self, used: Iterable[Ref]) -> None:

@@ -20,6 +20,7 @@ from vl2.data.records.forms import to_sample
 from vl2.data.records.json_rows import JsonRows
 from vl2.data.records.label_folders import is_labelme, is_yolo, read_labelme, read_yolo
 from vl2.data.records.parquet_rows import ParquetRows
+from vl2.data.records.piece_cache import PieceCache
 from vl2.data.records.root import Root
 from vl2.data.records.row import RecordFile
 from vl2.data.records.tar_rows import TarRows
@@ -52,6 +53,7 @@ class RecordList:
         self.piece_rows = np.concatenate([np.zeros(0, int), *(file.piece_rows for file in files)]).astype(int)
         self._first_piece = np.cumsum([0, *(len(file.piece_rows) for file in files)])
         self._first_row = np.cumsum([0, *self.piece_rows])
+        self._pieces = PieceCache()
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
@@ -63,12 +65,11 @@ class RecordList:
         return self.read(piece)[row - int(self._first_row[piece])]
 
     def __iter__(self) -> Iterator[Sample | Fault]:
-        return chain.from_iterable(map(self.read, range(len(self.piece_rows))))
+        return chain.from_iterable(map(self._read, range(len(self.piece_rows))))
 
     def read(self, piece: int) -> Sequence[Sample | Fault]:
-        """Return the rows of one piece; only that piece is in memory."""
-        number = int(np.searchsorted(self._first_piece, piece, "right")) - 1
-        return self.files[number].read(piece - int(self._first_piece[number]))
+        """Return the rows of one piece; pieces of several rows stay in memory for a while."""
+        return self._pieces.get(piece, self._read) if self.piece_rows[piece] > 1 else self._read(piece)
 
     def usable(self, skipped: Counter[str] | None = None) -> Iterator[Sample]:
         """Yield the samples, and count the reasons of the rows between them."""
@@ -77,6 +78,10 @@ class RecordList:
                 yield row
             elif skipped is not None:
                 skipped[row.reason] += 1
+
+    def _read(self, piece: int) -> Sequence[Sample | Fault]:
+        number = int(np.searchsorted(self._first_piece, piece, "right")) - 1
+        return self.files[number].read(piece - int(self._first_piece[number]))
 
 
 def open_records(paths: str | Sequence[str], images: str | None = None) -> RecordList:
