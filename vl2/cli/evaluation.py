@@ -1,19 +1,19 @@
-"""vl2 eval run: measure a model on a benchmark."""
+"""vl2 eval: measure a model on benchmarks, score, report and compare."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from vl2.evaluation.pocketbench import KindScore
+from vl2.cli import evaluation_data, evaluation_results
+from vl2.cli.evaluation_pocketbench import HELD_OUT, NAME, run_pocketbench
+from vl2.cli.guard import EXIT_CODES, remember_debug
 
-app = typer.Typer(no_args_is_help=True, help="Measure a model.")
+Dialect = Literal["canonical", "vlmevalkit", "lmms", "official"]
+
+app = typer.Typer(no_args_is_help=True, help="Measure a model.", epilog=EXIT_CODES)
 
 
 @app.callback()
@@ -21,39 +21,60 @@ def _root() -> None:
     """Measure a model."""
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def run(
-    benchmark: Annotated[str, typer.Argument(help="pocketbench")],
-    data: Annotated[Path, typer.Option(help="The held-out shards.")] = Path("runs/pocket/heldout"),
-    model: Annotated[str, typer.Option(help="pocket, a folder or a hub name.")] = "pocket",
-    out: Annotated[Path | None, typer.Option(help="Keep every answer here, as JSON lines.")] = None,
-    limit: Annotated[int, typer.Option(help="Most questions a kind; 0 asks all.")] = 0,
-    kinds: Annotated[str, typer.Option(help="Only kinds that begin so, such as shapes.")] = "",
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Names from `vl2 eval list`; pocketbench.")],
+    data: Annotated[Path | None, typer.Option(help="File or folder of the rows; of each task, with {task}.")] = None,
+    split: Annotated[str, typer.Option(help="Such as val or testA, where the data has several.")] = "",
+    format_: Annotated[
+        Literal["parquet", "tsv", "grounding-jsonl", "jsonl"] | None,
+        typer.Option("--format", help="Told by the file's name unless given."),
+    ] = None,
+    profile: Annotated[
+        Literal["vlmevalkit", "lmms", "native-grounding"], typer.Option(help="Whose prompts.")
+    ] = "vlmevalkit",
+    dialect: Annotated[Dialect | None, typer.Option(help="Whose scoring rules; the profile's unless given.")] = None,
+    model: Annotated[str, typer.Option(help="pocket, tiny, small, base, a folder or a hub name.")] = "pocket",
+    adapter: Annotated[str | None, typer.Option(help="A fine-tuned adapter's folder, in PEFT's format.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None,
+    max_running: Annotated[
+        int, typer.Option("--max-running", "--batch-size", min=1, help="Answers that are computed side by side.")
+    ] = 16,
+    endpoint: Annotated[str | None, typer.Option(help="Ask a server instead: http://HOST:PORT/v1.")] = None,
+    api_model: Annotated[str | None, typer.Option(help="Its name for the model; MODEL unless given.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Questions that a server or judge has at a time.")] = 8,
+    replay: Annotated[Path | None, typer.Option(help="Take the answers of a run folder, or of id/said lines.")] = None,
+    echo: Annotated[bool, typer.Option("--echo", help="Answer with the question, without a model.")] = False,
+    degrade: Annotated[str | None, typer.Option(metavar="KIND:LEVEL", help="Corrupt every image first.")] = None,
+    judge: Annotated[str | None, typer.Option(help="A server that judges what no rule could read.")] = None,
+    judge_model: Annotated[str, typer.Option(help="Its name for the judging model.")] = "judge",
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/eval/MODEL/PROFILE unless given.")] = None,
+    restart: Annotated[bool, typer.Option("--restart", help="Drop the answers that are there.")] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Most rows (pocketbench: of a kind); 0 takes all.")] = 0,
+    kinds: Annotated[str, typer.Option(help="pocketbench: only kinds that begin so, such as shapes.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
 ) -> None:
-    """Ask a model every held-out question and print the score of each kind with its 95 % interval."""
-    from vl2.core.errors import VL2Error
-    from vl2.evaluation.pocketbench import ask_all, held_out, summarise
-    from vl2.processor import Processor
-    from vl2.weights import find_checkpoint, load_model
-    from vl2.weights.pack import pack_model
+    """Ask a model all rows of benchmarks and print the scores. What is answered already is not asked again."""
+    if tasks == [NAME]:
+        run_pocketbench(data or HELD_OUT, model, out, limit=limit, kinds=kinds, as_json=as_json)
+        return
+    from vl2.cli.evaluation_run import Choice, RunChoice, run_tasks
 
-    if benchmark != "pocketbench":
-        raise VL2Error("benchmark", "is unknown", got=benchmark, expected="pocketbench")
-    folder = find_checkpoint(model)
-    loaded, processor = pack_model(load_model(folder)), Processor.from_directory(folder)
-    outcomes = list(ask_all(loaded, processor, held_out(data, prefix=kinds, limit=limit)))
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text("".join(json.dumps(asdict(outcome)) + "\n" for outcome in outcomes), encoding="utf-8")
-    scores = summarise(outcomes)
-    typer.echo(json.dumps([asdict(score) for score in scores]) if as_json else _table(scores))
+    answers = Choice(
+        model=model, adapter=adapter, dtype=dtype, device=device, max_running=max_running, endpoint=endpoint,
+        api_model=api_model, workers=workers, replay=replay, echo=echo,
+    )  # fmt: skip
+    wanted = RunChoice(
+        tasks=tuple(tasks), data=data, split=split, format=format_, profile=profile, dialect=dialect, degrade=degrade,
+        limit=limit, out=out, restart=restart, judge=judge, judge_model=judge_model,
+    )  # fmt: skip
+    run_tasks(wanted, answers, as_json=as_json)
 
 
-def _table(scores: Sequence[KindScore]) -> str:
-    lines = [f"{'kind':<20} {'n':>5} {'score':>7}   95 % interval"]
-    for score in scores:
-        lines.append(
-            f"{score.kind:<20} {score.num_questions:>5} {score.score:>7.1%}   {score.low:.1%} .. {score.high:.1%}"
-        )
-    return "\n".join(lines)
+app.add_typer(evaluation_data.app, name="data")
+for verb in (evaluation_results.score, evaluation_results.report, evaluation_results.compare):
+    app.command(epilog=EXIT_CODES)(verb)
+app.command("list", epilog=EXIT_CODES)(evaluation_data.list_tasks)
+app.command(epilog=EXIT_CODES)(evaluation_data.cases)

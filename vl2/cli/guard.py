@@ -29,6 +29,13 @@ class GuardedGroup(TyperGroup):
         with guarded(lambda: False):
             return super().make_context(info_name, args, parent, **extra)
 
+    def get_help_option(self, ctx: Any) -> Any:
+        """Return the option --help. Without a default, reading its absence would import pydantic: a third of --help."""
+        option = super().get_help_option(ctx)
+        if option is not None:
+            option.default = False
+        return option
+
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""
         with guarded(lambda: bool(ctx.meta.get(_DEBUG))):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import secrets
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -141,7 +142,7 @@ def to_line(record: dict[str, Any]) -> bytes:
 
 def write_whole(path: Path, data: bytes) -> None:
     """Replace a file, so that no reader ever sees half of it."""
-    part = path.with_name(f"{path.name}.{os.getpid()}")
+    part = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     part.write_bytes(data)
     part.replace(path)
 

@@ -2,68 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import vl2
-from vl2.core.errors import VL2Error, nearest
+from vl2.core.errors import VL2Error
 from vl2.core.sample import Message, Sample
-from vl2.evaluation.answerers.answerer import Answerer, Asking, Identity, Question, Reply, text_of
-from vl2.evaluation.degradation import degraded, degraded_box
-from vl2.evaluation.image_file import hash_of
+from vl2.evaluation.answerers.answerer import Answerer, Question, Reply
+from vl2.evaluation.degradation import degraded
+from vl2.evaluation.job import Job
+from vl2.evaluation.judge import FILE as JUDGED
 from vl2.evaluation.log import AnswerLine, AnswerLog, Rank, locked, read_answers
-from vl2.evaluation.manifest import Manifest, keep_manifest
+from vl2.evaluation.manifest import FILE as MANIFEST
+from vl2.evaluation.manifest import keep_manifest
+from vl2.evaluation.plan import Planned, make_plan, manifest_of
 from vl2.evaluation.progress import Progress
-from vl2.evaluation.results import Results
-from vl2.evaluation.row import Row
-from vl2.evaluation.scoring import Planned, dialect_of, has_gold, score_answer, score_run
+from vl2.evaluation.results import COUNTS, SCORES, SUMMARY, Results
+from vl2.evaluation.scoring import dialect_of, has_gold, score_answer, score_run
 from vl2.evaluation.statistics import Totals
-from vl2.evaluation.summary import Degradation
-from vl2.evaluation.task import Profile, PromptRule, Scored, Task
+from vl2.evaluation.task import Scored
 from vl2.evaluation.verdict import Dialect
 
 NOTHING = Sample(id="", messages=())
-RowSource = Callable[[], Iterator[Row]]  # called twice: to plan, and to ask
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One task over one file of rows, asked in one way."""
-
-    task: Task
-    rows: RowSource
-    profile: Profile
-    data: str = ""  # where the rows lie, as it was given
-    split: str = ""
-    format: str | None = None
-    limit: int = 0  # rows; 0 takes all
-    dialect: str | None = None
-    degradation: Degradation | None = None
-
-    @property
-    def rule(self) -> PromptRule:
-        """Return how the profile asks. Raises VL2Error when the task has no such profile."""
-        if self.profile not in self.task.profiles:
-            valid = list(self.task.profiles)
-            raise VL2Error(
-                "profile", f"{self.task.name} has no such prompts", got=self.profile, expected=", ".join(valid),
-                do=nearest(self.profile, valid),
-            )  # fmt: skip
-        return self.task.profiles[self.profile]
-
-    @property
-    def asking(self) -> Asking:
-        """Return how answers are generated."""
-        rule = self.rule
-        return Asking(max_new_tokens=rule.max_new_tokens, stop=rule.stop, max_tiles=rule.max_tiles)
-
-    def wanted(self) -> Iterator[Row]:
-        """Yield the rows."""
-        return islice(self.rows(), self.limit or None)
 
 
 def run_job(
@@ -76,6 +36,8 @@ def run_job(
     """
     rank = rank or Rank.from_environment()
     dialect_of(job.dialect, job.rule)
+    if restart and rank.size > 1:
+        raise VL2Error("restart", "would drop what the other processes write", do=f"Remove {folder} first.")
     with locked(folder, rank):
         if restart:
             drop_answers(folder)
@@ -89,50 +51,9 @@ def run_job(
         return score_run(folder, job.task, job.rule, manifest, plan)
 
 
-def make_plan(job: Job, identity: Identity) -> list[Planned]:
-    """Return the rows with the keys of their answers; image bytes are hashed and dropped. Raises VL2Error."""
-    rule, asking = job.rule, job.asking
-    plan: list[Planned] = []
-    for row in job.wanted():
-        images = tuple(map(hash_of, row.images))
-        key = key_of(row.id, _prompt(rule, row), images, asking, identity, job.degradation)
-        light = replace(row, images=tuple(replace(image, data=None) for image in row.images))
-        if job.degradation is not None:
-            light = replace(light, box=_moved(row, job.degradation))
-        plan.append(Planned(row=light, key=key, images=images))
-    if not plan:
-        raise VL2Error(job.data or job.task.name, "holds no rows", do="Check the path and --split.")
-    return plan
-
-
-def manifest_of(job: Job, identity: Identity) -> Manifest:
-    """Return all that the answers of a job depend on."""
-    first = next(job.wanted())
-    rule = [job.profile, asdict(job.asking), _prompt(job.rule, first)]
-    return Manifest(
-        task=job.task.name, profile=job.profile, prompt=_hash(rule), identity=identity, data=job.data,
-        split=job.split, format=job.format, limit=job.limit, dialect=job.dialect, degradation=job.degradation,
-        code=vl2.__version__,
-    )  # fmt: skip
-
-
-def key_of(
-    row_id: str, prompt: str, images: Sequence[str], asking: Asking, identity: Identity,
-    degradation: Degradation | None,
-) -> str:  # fmt: skip
-    """Return the hash of all that an answer depends on."""
-    changed = None if degradation is None else asdict(degradation)
-    return _hash([row_id, prompt, list(images), asdict(asking), identity.fingerprint, dict(identity.settings), changed])
-
-
-def prompt_of(sample: Sample) -> str:
-    """Return the turns of a sample as text."""
-    return "\n".join(f"{message.role}: {text_of(message)}" for message in sample.messages)
-
-
 def drop_answers(folder: Path) -> None:
     """Remove what an earlier run has left in its folder, and nothing else."""
-    for pattern in ("answers*.jsonl", "judged.jsonl", "scores.jsonl", "counts.jsonl", "*.json"):
+    for pattern in ("answers*.jsonl", JUDGED, SCORES, COUNTS, SUMMARY, MANIFEST):
         for path in folder.glob(pattern):
             path.unlink()
 
@@ -182,22 +103,6 @@ def _questions(job: Job, plan: Sequence[Planned], missing: set[str], failed: lis
         yield replace(question, sample=replace(sample, messages=(*sample.messages, Message("assistant", ()))))
 
 
-def _moved(row: Row, degradation: Degradation) -> tuple[float, float, float, float] | None:
-    """Return where the box of a row is in its worse image; where it was, when the image cannot be opened."""
-    try:
-        return degraded_box(row, degradation)
-    except VL2Error:
-        return row.box
-
-
-def _prompt(rule: PromptRule, row: Row) -> str:
-    """Return the prompt of a row; nothing where it cannot be asked."""
-    try:
-        return prompt_of(rule.ask(row))
-    except VL2Error:
-        return ""
-
-
 def _line_of(reply: Reply) -> AnswerLine:
     question = reply.question
     return AnswerLine(
@@ -228,7 +133,3 @@ class _RunningScore:
         if not self._scored:
             return None
         return Totals.of(list(self._job.task.count(self._scored))).headline(self._job.task.scale)
-
-
-def _hash(content: object) -> str:
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import vl2
@@ -11,6 +11,7 @@ from vl2.core.errors import VL2Error
 from vl2.evaluation.judge import JudgedLine, judgement_key, read_judged
 from vl2.evaluation.log import AnswerLine, read_answers
 from vl2.evaluation.manifest import Manifest
+from vl2.evaluation.plan import Planned
 from vl2.evaluation.results import Results, write_results
 from vl2.evaluation.row import Row
 from vl2.evaluation.statistics import Estimate, estimate, mean_estimate
@@ -21,24 +22,16 @@ from vl2.evaluation.verdict import Dialect, Verdict
 ERROR = Verdict(credit=0.0, state="error")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Planned:
-    """A row without the bytes of its images, and the key of its answer."""
-
-    row: Row
-    key: str
-    images: tuple[str, ...]  # SHA-256 of each file
-
-
 def score_run(folder: Path, task: Task, rule: PromptRule, manifest: Manifest, plan: Sequence[Planned]) -> Results:
     """Score all answers that a run folder holds, by its manifest, and write the results beside them."""
-    dialect = dialect_of(manifest.dialect, rule)
-    lines, scored, num_judged = score_answers(task, rule, dialect, plan, read_answers(folder), read_judged(folder))
+    dialect, answers = dialect_of(manifest.dialect, rule), read_answers(folder)
+    lines, scored, num_judged = score_answers(task, rule, dialect, plan, answers, read_judged(folder))
     counts = list(task.count(scored))
-    results = Results(
-        summary=summarise(task, manifest, dialect, scored, counts, num_judged), scale=task.scale, lines=lines,
-        counts=counts,
+    summary = replace(
+        summarise(task, manifest, dialect, scored, counts), judged=num_judged,
+        unanswered=sum(planned.key not in answers for planned in plan),
     )  # fmt: skip
+    results = Results(summary=summary, scale=task.scale, lines=lines, counts=counts)
     write_results(folder, results)
     return results
 
@@ -101,8 +94,7 @@ def estimate_counts(counts: Sequence[Count], scale: float) -> Estimate:
 
 
 def summarise(
-    task: Task, manifest: Manifest, dialect: Dialect, scored: Sequence[Scored], counts: Sequence[Count],
-    num_judged: int,
+    task: Task, manifest: Manifest, dialect: Dialect, scored: Sequence[Scored], counts: Sequence[Count]
 ) -> Summary:  # fmt: skip
     """Return the score of a run with all that it depends on."""
     found, states = estimate(counts, task.scale), [one.verdict.state for one in scored]
@@ -112,7 +104,7 @@ def summarise(
         model=manifest.identity.model, fingerprint=manifest.identity.fingerprint,
         activated_parameters=manifest.identity.activated_parameters, num_rows=len(scored), score=found.score,
         low=found.low, high=found.high, standard_error=found.standard_error, unparsed=shares["unparsed"],
-        errors=shares["error"], judged=num_judged, published=task.published, data=manifest.data, split=manifest.split,
+        errors=shares["error"], published=task.published, data=manifest.data, split=manifest.split,
         code=vl2.__version__, degradation=manifest.degradation,
         parts={name: tuple(_parts(task, scored, name)) for name in task.breakdown},
     )  # fmt: skip

@@ -47,6 +47,7 @@ class Summary:
     unparsed: float  # share of the rows
     errors: float  # share of the rows
     judged: int = 0  # rows whose verdict is that of a language model
+    unanswered: int = 0  # rows that were not asked yet: the score leaves them out
     published: str = ""
     data: str = ""  # the file or folder of the rows
     split: str = ""

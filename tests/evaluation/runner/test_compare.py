@@ -13,8 +13,9 @@ from tests.evaluation.runner.fakes import FakeAnswerer
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource
 from vl2.evaluation.compare import compare
+from vl2.evaluation.job import Job
 from vl2.evaluation.row import Row
-from vl2.evaluation.runner import Job, run_job
+from vl2.evaluation.runner import run_job
 from vl2.evaluation.task import Count
 
 NUM_ROWS = 300

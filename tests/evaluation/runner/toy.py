@@ -8,8 +8,8 @@ from pathlib import Path
 
 from vl2.core.sample import ImagePart, ImageSource, Message, Sample, TextPart
 from vl2.corpus.pocket.draw import draw
+from vl2.evaluation.job import Job
 from vl2.evaluation.row import Row
-from vl2.evaluation.runner import Job
 from vl2.evaluation.task import PromptRule, Task
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
