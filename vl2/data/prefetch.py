@@ -50,7 +50,11 @@ class Workers:
         if not self._is_remote:
             return self._pool.submit(getattr(self._reader, job), *arguments).result
         # pickled here: torch would move every tensor through shared memory, of which containers have little
-        future = self._pool.submit(_run_there, job, pickle.dumps(arguments))
+        packed = pickle.dumps(arguments)
+        try:
+            future = self._pool.submit(_run_there, job, packed)
+        except BrokenProcessPool:
+            raise _died() from None
         return _once(lambda: pickle.loads(_result(future)))
 
 
@@ -79,9 +83,12 @@ def _result(future: Future[bytes]) -> bytes:
     try:
         return future.result()
     except BrokenProcessPool:
-        raise VL2Error(
-            "data workers", "a process has died", do="Use fewer workers: it was perhaps killed for its memory."
-        ) from None
+        raise _died() from None
+
+
+def _died() -> VL2Error:
+    do = "Use fewer workers: it was perhaps killed for its memory."
+    return VL2Error("data workers", "a process has died", do=do)
 
 
 _reader_there: list[Reader] = []  # in a worker process: its reader
