@@ -130,6 +130,9 @@ def test_processes_of_torchrun_share_the_rows(rows: Path, tmp_path: Path) -> Non
         (["run", "docvqa", "--data", "ROWS", "--echo", "--endpoint", "http://127.0.0.1:9/v1"], "both answer"),
         (["run", "docvqa", "--data", "ROWS", "--endpoint", "http://127.0.0.1:9/v1"], "cannot be reached"),
         (["run", "docvqa", "--data", "ROWS", "--echo", "--judge", "http://127.0.0.1:9/v1"], "cannot be reached"),
+        (["run", "docvqa", "--data", "ROWS", "--echo", "--degrade", "blurr:1"], "Did you mean 'blur'"),
+        (["run", "docvqa", "--data", "ROWS", "--echo", "--degrade", "blur:6"], "unknown level"),
+        (["run", "docvqa", "--data", "ROWS", "--echo", "--degrade", "blur"], "unknown level"),
         (["score", "none"], "holds no manifest.json"),
         (["compare", "none", "none"], "holds no summary.json"),
         (["cases", "none.jsonl"], "holds no cases"),
@@ -185,3 +188,13 @@ def test_what_a_task_asks_is_in_the_manifest(rows: Path, tmp_path: Path) -> None
     other = run("eval", "run", "docvqa", "--data", rows, "--out", tmp_path, "--echo", "--profile", "lmms")
     assert other.exit_code == 2
     assert "another profile" in only_line(other)
+
+
+def test_corruption_is_a_run_of_its_own(rows: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    words = ["eval", "run", "chartqa", "--data", rows, "--echo", "--limit", "3"]
+    assert run(*words).exit_code == 0
+    assert "blur:2" in run(*words, "--degrade", "blur:2").stdout
+    assert {path.parent.parent.name for path in Path("runs/eval/echo").glob("*/chartqa/summary.json")} == {
+        "vlmevalkit", "vlmevalkit-blur-2",
+    }  # fmt: skip

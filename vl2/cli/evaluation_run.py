@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from vl2.cli.evaluation_answerer import Choice, open_answerer, open_judge
-from vl2.core.errors import VL2Error, nearest
+from vl2.core.errors import VL2Error
 from vl2.evaluation.job import Job, RowSource
 from vl2.evaluation.judge import judge_answers
 from vl2.evaluation.log import Rank, locked, read_answers
@@ -145,18 +145,12 @@ def job_from(folder: Path, data: Path | None, dialect: str | None) -> Job:
 
 def read_degradation(text: str) -> Degradation:
     """Return what KIND:LEVEL says. Raises VL2Error."""
-    from vl2.evaluation.degradation import LEVELS
-    from vl2.processor.degrade import DEGRADATIONS
+    from vl2.processor.degrade import check
 
     kind, _, level = text.partition(":")
-    if kind not in DEGRADATIONS:
-        raise VL2Error(
-            "degrade", "unknown kind", got=repr(kind[:40]), expected=", ".join(DEGRADATIONS),
-            do=nearest(kind, DEGRADATIONS),
-        )  # fmt: skip
-    if level not in map(str, LEVELS):
-        raise VL2Error("degrade", "no such level", got=repr(level[:40]), expected=f"{kind}:1 to {kind}:{LEVELS[-1]}")
-    return Degradation(kind=kind, level=int(level))
+    number = int(level) if level.isascii() and level.isdecimal() and len(level) < 3 else 0
+    check(kind, number)
+    return Degradation(kind=kind, level=number)
 
 
 def rows_of(task: Task, path: Path, split: str, form: Format | None) -> RowSource:

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 import vl2
 from vl2.core.errors import VL2Error
 from vl2.evaluation.answerers.answerer import Asking, Identity, text_of
-from vl2.evaluation.degradation import degraded_box
+from vl2.evaluation.degradation import moved_along
 from vl2.evaluation.image_file import hash_of
 from vl2.evaluation.job import Job
 from vl2.evaluation.manifest import Manifest
@@ -41,9 +41,8 @@ def make_plan(job: Job, identity: Identity) -> list[Planned]:
     for row in job.wanted():
         images = tuple(map(hash_of, row.images))
         key = key_of(row.id, prompt_of(rule, row), images, asking, identity, job.degradation)
-        light = replace(row, images=tuple(replace(image, data=None) for image in row.images))
-        if job.degradation is not None:
-            light = replace(light, box=_moved(row, job.degradation))
+        scored = row if job.degradation is None else _moved(row, job.degradation)
+        light = replace(scored, images=tuple(replace(image, data=None) for image in scored.images))
         plan.append(Planned(row=light, key=key, images=images))
     if not plan:
         raise VL2Error(job.data or job.task.name, "holds no rows", do="Check the path and --split.")
@@ -80,12 +79,12 @@ def prompt_of(rule: PromptRule, row: Row) -> str:
     return "\n".join(f"{message.role}: {text_of(message)}" for message in sample.messages)
 
 
-def _moved(row: Row, degradation: Degradation) -> tuple[float, float, float, float] | None:
-    """Return where the box of a row is in its worse image; where it was, when the image cannot be opened."""
+def _moved(row: Row, degradation: Degradation) -> Row:
+    """Return a row with its box as it is scored; as it was, when its image cannot be opened: that is an error."""
     try:
-        return degraded_box(row, degradation)
+        return moved_along(row, degradation)
     except VL2Error:
-        return row.box
+        return row
 
 
 def _hash(content: object) -> str:

@@ -66,11 +66,13 @@ class EngineAnswerer:
                 yield failed
                 continue
             num_open += 1
-            while num_open >= self._most:
-                yield self._wait()
+            while (reply := self._next(wait=num_open >= self._most)) is not None:
+                yield reply
                 num_open -= 1
         for _ in range(num_open):
-            yield self._wait()
+            reply = self._next(wait=True)
+            assert reply is not None
+            yield reply
 
     def close(self) -> None:
         """End the engine."""
@@ -100,10 +102,13 @@ class EngineAnswerer:
             self._assistants[asking.max_tiles] = Assistant(self._model, processor)
         return self._assistants[asking.max_tiles]
 
-    def _wait(self) -> Reply:
-        """Return the next complete reply. Raises VL2Error when the engine has stopped."""
+    def _next(self, *, wait: bool) -> Reply | None:
+        """Return the next complete reply, None when there is none yet. Raises VL2Error when the engine has stopped."""
         while True:
-            opened, event = self._events.get()
+            try:
+                opened, event = self._events.get(block=wait)
+            except queue.Empty:
+                return None
             if event is None:
                 raise VL2Error("engine", "stopped", do="Run again: what was answered is kept.")
             opened.pieces.append(event.text)
