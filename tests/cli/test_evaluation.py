@@ -83,6 +83,7 @@ def test_a_run_from_rows_to_scores_and_again(rows: Path, tmp_path: Path) -> None
     run("eval", "score", tmp_path / "chartqa", "--dialect", "vlmevalkit")
     compared = run("eval", "compare", tmp_path / "chartqa", replayed / "chartqa", "--json")
     assert json.loads(compared.stdout)["is_significant"] is False
+    assert run("eval", "compare", tmp_path, replayed, "--json").stdout == compared.stdout  # the runs, task by task
 
 
 def test_a_judge_reads_only_what_no_rule_could(rows: Path, tmp_path: Path) -> None:

@@ -10,13 +10,15 @@ import typer
 
 from vl2.cli.guard import remember_debug
 
-Run = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of one task of a run: OUT/TASK.")]
+ONE, SEVERAL = "A run's folder, or that of one of its tasks.", "Folders of runs, or of single tasks of them."
+Run = Annotated[Path, typer.Argument(metavar="RUN", help=ONE)]
+Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help=SEVERAL)]
 Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 
 def score(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of tasks of a run: OUT/TASK.")],
+    runs: Runs,
     data: Annotated[Path | None, typer.Option(help="Where the rows lie now, if elsewhere; {task} as in run.")] = None,
     dialect: Annotated[
         Literal["canonical", "vlmevalkit", "lmms", "official"] | None,
@@ -30,40 +32,53 @@ def score(
 ) -> None:
     """Score the answers of runs again, without a model."""
     from vl2.cli.evaluation_run import score_again
+    from vl2.evaluation.manifest import FILE
 
-    score_again(runs, data, dialect, judge=judge, judge_model=judge_model, workers=workers, as_json=as_json)
+    score_again(
+        _task_folders(runs, FILE), data, dialect, judge=judge, judge_model=judge_model, workers=workers, as_json=as_json
+    )
 
 
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of tasks, or of whole runs.")],
+    runs: Runs,
     out: Annotated[Path, typer.Option("--out", "-o", help="The page; its Markdown stands beside it.")],
     debug: Debug = False,
 ) -> None:
     """Write one page of runs: scores with error bars against the published ones, and the wrong answers."""
     from vl2.evaluation.report import write_report
+    from vl2.evaluation.results import SUMMARY
 
-    write_report(_task_folders(runs), out)
+    write_report(_task_folders(runs, SUMMARY), out)
     typer.echo(f"Written to {out}.", err=True)
 
 
 def compare(first: Run, second: Run, as_json: Json = False, debug: Debug = False) -> None:
-    """Tell whether the second run's score differs from the first's by more than chance."""
-    from vl2.evaluation.compare import compare, to_dict
-
-    found = compare(first, second)
-    typer.echo(json.dumps(to_dict(found)) if as_json else str(found))
-
-
-def _task_folders(runs: list[Path]) -> list[Path]:
-    """Return the folders that hold a summary: those given, or the ones right within them."""
+    """Tell for each task of two runs whether the second's score differs from the first's by more than chance."""
     from vl2.core.errors import VL2Error
+    from vl2.evaluation.compare import compare, to_dict
     from vl2.evaluation.results import SUMMARY
+
+    one, other = (_task_folders([run], SUMMARY) for run in (first, second))
+    if len(one) == len(other) == 1:
+        pairs = [(one[0], other[0])]
+    else:
+        by_name = {folder.name: folder for folder in other}
+        pairs = [(folder, by_name[folder.name]) for folder in one if folder.name in by_name]
+    if not pairs:
+        raise VL2Error("the runs", "have no task in common", do="Compare runs of the same tasks.")
+    for pair in pairs:
+        found = compare(*pair)
+        typer.echo(json.dumps(to_dict(found)) if as_json else str(found))
+
+
+def _task_folders(runs: list[Path], file: str) -> list[Path]:
+    """Return the folders that hold a file: those given, or the ones right within them. Raises VL2Error."""
+    from vl2.core.errors import VL2Error
 
     found: list[Path] = []
     for run in runs:
-        inner = sorted(path.parent for path in run.glob(f"*/{SUMMARY}"))
-        own = [run] if (run / SUMMARY).is_file() else inner
+        own = [run] if (run / file).is_file() else sorted(path.parent for path in run.glob(f"*/{file}"))
         if not own:
-            raise VL2Error(str(run), f"holds no {SUMMARY}", do="Run `vl2 eval run` or `vl2 eval score` first.")
+            raise VL2Error(str(run), f"holds no {file}", do="Give the folder of a run: what `vl2 eval run` wrote.")
         found += own
     return found
