@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from vl2.core.errors import VL2Error
-from vl2.evaluation.cases import METRICS, agrees, run_cases
+from vl2.evaluation.case_rules import METRICS
+from vl2.evaluation.cases import agrees, run_cases
 
 CASES = Path(__file__).parents[1] / "fixtures" / "metric_cases.jsonl"
 NUM_CASES = 167
@@ -38,9 +39,14 @@ CASE = {"id": "x", "metric": "ANLS", "prediction": "ab", "references": ["ab"], "
     "changed, got",
     [
         ({"expected": 0.5}, 1.0),
-        ({"expected_by": {"nobody": 1.0}}, "no rule of this name"),
-        ({"metric": "BLEU"}, "no rule of this name"),
+        ({"profile": "vlmevalkit", "expected": 0.5}, 1.0),  # the profile's own expectation is looked at too
+        ({"expected_by": {"lmms": 1.0}}, "unknown implementation. Did you mean 'lmms_eval'?"),
+        ({"metric": "anls"}, "unknown metric."),
         ({"metric": "acc_iou_0.5", "expected_by": {}}, "KeyError: 'width'"),
+        ({"metric": "iou", "prediction": None, "expected_by": {}}, "TypeError: 'NoneType' object is not iterable"),
+        ({"meta": [1]}, "not a case"),
+        ({"expected_by": "none"}, "not a case"),
+        ({"profile": "nobody", "expected_by": {}}, "unknown implementation."),
     ],
 )
 def test_what_does_not_agree_is_listed(changed, got, tmp_path):
@@ -49,15 +55,31 @@ def test_what_does_not_agree_is_listed(changed, got, tmp_path):
     assert report.mismatches[0].got == got
 
 
-@pytest.mark.parametrize("line", ["[1]", "not json", '"text"'])
+def test_a_case_without_an_expectation_fails(tmp_path):
+    case = {name: value for name, value in CASE.items() if name not in ("expected", "expected_by")}
+    assert run_cases(write(tmp_path / "cases.jsonl", case)).failed == 1
+
+
+def test_golds_and_options_that_are_no_texts(tmp_path):
+    number = CASE | {"prediction": 5, "references": [5, 6]}
+    options = CASE | {"metric": "option_extraction", "prediction": "is 10", "expected": "B", "expected_by": {},
+                      "references": None, "meta": {"choices": {"A": 7, "B": 10}}}  # fmt: skip
+    assert not run_cases(write(tmp_path / "cases.jsonl", number, options)).mismatches
+
+
+@pytest.mark.parametrize("line", ["[1]", "not json", '"text"', "[" * 100_000, '"' + "x" * (1 << 21), ""])
 def test_a_broken_file_is_one_line(line, tmp_path):
     with pytest.raises(VL2Error):
         run_cases(write(tmp_path / "cases.jsonl", line))
     with pytest.raises(VL2Error, match="cannot be read"):
         run_cases(tmp_path / "missing.jsonl")
+    (tmp_path / "binary.jsonl").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(VL2Error, match="cannot be read"):
+        run_cases(tmp_path / "binary.jsonl")
 
 
 def test_numbers_agree_to_the_places_that_are_given():
     assert agrees(0.99868, 0.9987) and not agrees(0.9985, 0.9987)
+    assert agrees(1, 1.0) and not agrees(0.96, 1.0) and not agrees(0.4, 1e-05) and not agrees(1.0, float("nan"))
     assert agrees({"iou": 0.5, "hit": 1}, {"iou": 0.5, "hit": 1}) and not agrees({"iou": 0.5}, {"iou": 0.5, "hit": 1})
     assert agrees([1, 2], [1, 2]) and not agrees([1], [1, 2])

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from itertools import islice
 from typing import Literal
 
 from vl2.core.boxes import BOX_SCALE
@@ -12,20 +14,26 @@ PixelBox = tuple[float, float, float, float]  # x1, y1, x2, y2
 BoxDialect = Literal["canonical", "vlmevalkit", "lmms"]
 HIT_IOU = 0.5
 THOUSAND = 1000.0
-_DIGITS = r"-?\d{1,12}(?:\.\d{1,12})?"
-_FOUR = rf"({_DIGITS})\s*,\s*({_DIGITS})\s*,\s*({_DIGITS})\s*,\s*({_DIGITS})"
+MOST_READ = 1 << 16  # letters of an answer; no model says more, only one that does not stop
+UNIT = 1.5  # vlmevalkit takes numbers up to here for shares of the sides
+# digits are never given back (`++`), or an endless number would be read over and over
+_NUMBER = r"(-?\d++(?:\.\d++)?)"
+_FOUR = r"\s*,\s*".join([_NUMBER] * 4)
 _STRICT = re.compile(rf"\s*\[\s*\[\s*{_FOUR}\s*\](?:\s*,\s*\[[-\d.,\s]*\])*\s*\]\s*")
-_BRACKETED = re.compile(rf"\[\s*{_FOUR}\s*\]")
-_ANYWHERE = re.compile(rf"(?<![\d.]){_FOUR}")
+_BRACKETED = re.compile(r"\[\s*" + r",\s*".join([_NUMBER] * 4) + r"\s*\]")  # no space before a comma
+_LOOSE_NUMBER = re.compile(r"([-+]?(?:\d++(?:\.\d++)?+|\.\d++)(?:[eE][-+]?\d++)?+)")
+_LOOSE = re.compile(r"\[\s*" + r"(?:\s*,\s*|\s+)".join([_LOOSE_NUMBER.pattern] * 4) + r"\s*\]")
 
 
 def first_box(said: str, width: float, height: float, dialect: BoxDialect = "canonical") -> PixelBox | None:
     """Return the first box in pixels of the image, None when there is none that can be read.
 
-    canonical: lists of four numbers in 0..999 between their marks, and nothing else there. vlmevalkit: the first four
-    numbers anywhere, in thousandths or, when one is larger, in pixels, corners sorted and clipped. lmms: four numbers
+    canonical: lists of four numbers in 0..999 between their marks, and nothing else there; they are taken as they are,
+    where `grounding.parse` would clamp and sort them. vlmevalkit: four numbers in brackets or else the first four
+    anywhere, as shares, in thousandths or in pixels by the largest of them, clipped and then sorted. lmms: four numbers
     in brackets, in 0..1.
     """
+    said = said[:MOST_READ]
     match dialect:
         case "canonical":
             return _strict(said, width, height)
@@ -38,7 +46,8 @@ def first_box(said: str, width: float, height: float, dialect: BoxDialect = "can
 
 def bracketed(said: str) -> PixelBox:
     """Return the first four numbers that brackets hold, zeros when there are none."""
-    return _numbers(_BRACKETED.search(said)) or (0.0, 0.0, 0.0, 0.0)
+    found = _BRACKETED.search(said)
+    return _box(found.groups()) if found else (0.0, 0.0, 0.0, 0.0)
 
 
 def iou(first: PixelBox, second: PixelBox) -> float:
@@ -51,6 +60,11 @@ def iou(first: PixelBox, second: PixelBox) -> float:
     return shared / (_area(first) + _area(second) - shared)
 
 
+def hit(found: PixelBox | None, gold: PixelBox) -> bool:
+    """Tell whether a box shares half of the union with the true one (accuracy at 0.5)."""
+    return found is not None and iou(found, gold) >= HIT_IOU
+
+
 def corners(x: float, y: float, width: float, height: float) -> PixelBox:
     """Return x1, y1, x2, y2 of a corner and a size, as COCO has them."""
     return x, y, x + width, y + height
@@ -61,27 +75,28 @@ def _strict(said: str, width: float, height: float) -> PixelBox | None:
     end = said.find(DET_END, begin)
     if begin < 0 or end < 0:
         return None
-    found = _numbers(_STRICT.fullmatch(said, begin + len(DET), end))
-    return found and _scaled(found, width / BOX_SCALE, height / BOX_SCALE)
+    found = _STRICT.fullmatch(said, begin + len(DET), end)
+    return _scaled(_box(found.groups()), width / BOX_SCALE, height / BOX_SCALE) if found else None
 
 
 def _generic(said: str, width: float, height: float) -> PixelBox | None:
-    found = _numbers(_ANYWHERE.search(said))
-    if found is None:
+    listed = _LOOSE.search(said)
+    numbers = listed.groups() if listed else [found.group() for found in islice(_LOOSE_NUMBER.finditer(said), 4)]
+    if len(numbers) < 4:
         return None
-    if max(found) <= THOUSAND:
-        scale = 1.0 if max(found) <= 1 else THOUSAND
-        found = _scaled(found, width / scale, height / scale)
-    x1, y1, x2, y2 = found
+    box = _box(numbers)
+    largest = max(map(abs, box))
+    if largest <= THOUSAND:
+        scale = 1.0 if largest <= UNIT else THOUSAND
+        box = _scaled(box, width / scale, height / scale)
+    x1, y1, x2, y2 = box
     left, right = sorted((min(max(x1, 0.0), width), min(max(x2, 0.0), width)))
     top, bottom = sorted((min(max(y1, 0.0), height), min(max(y2, 0.0), height)))
     return left, top, right, bottom
 
 
-def _numbers(found: re.Match[str] | None) -> PixelBox | None:
-    if found is None:
-        return None
-    x1, y1, x2, y2 = map(float, found.groups())
+def _box(numbers: Sequence[str]) -> PixelBox:
+    x1, y1, x2, y2 = map(float, numbers)
     return x1, y1, x2, y2
 
 

@@ -8,7 +8,7 @@ import string
 from vl2.evaluation.metrics.marked_letter import read_marked_letter
 
 _NO_PUNCTUATION = str.maketrans("", "", string.punctuation)
-_LETTER_PERIOD = re.compile(r"([A-Z])\.")
+_LETTER_PERIOD = re.compile(r"\s*([A-Z])\.")
 
 
 def exact(said: str, gold: str) -> float:
@@ -18,21 +18,21 @@ def exact(said: str, gold: str) -> float:
 
 def exact_or_letter(said: str, gold: str) -> float:
     """Return 1 when the letter that was marked is the gold one; where the gold is no letter, `exact` (RealWorldQA)."""
-    if gold.strip() in ("A", "B", "C", "D"):
-        return float(read_marked_letter(said, "ABCD") == gold.strip())
+    letter = gold.strip().upper()
+    if letter in ("A", "B", "C", "D"):
+        return float(read_marked_letter(said, "ABCD") == letter)
     return exact(said, gold)
 
 
 def exact_letter(said: str, gold: str) -> float:
     """Return 1 when the marked letter is the gold one (MMStar)."""
-    return float(read_marked_letter(said, "ABCD").lower() == gold.lower().strip())
+    return float(read_marked_letter(said, "ABCD") == gold.strip().upper())
 
 
 def exact_filtered(said: str, gold: str) -> float:
-    """Return 1 when "X." or else the whole answer is the gold letter, without case and punctuation (AI2D)."""
-    found = _LETTER_PERIOD.search(said)
-    answer = found.group(1) if found else said.strip()
-    return float(_bare(answer) == _bare(gold))
+    """Return 1 when "X." at the start or else the whole answer is the gold, without case and punctuation (AI2D)."""
+    found = _LETTER_PERIOD.match(said)
+    return float(_bare(found.group(1) if found else said) == _bare(gold))
 
 
 def _bare(text: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+MOST_READ = 1 << 16  # letters of an answer; no model says more, only one that does not stop, and it chooses nothing
 DEFAULT_LETTERS = "ABCDEFGH"
 EDGE = (",", ".", "!", "?", ";", ":", "'", '"')
 START, END, PHRASE, PARENTHESES, PERIOD, COLON, RIGHT_PARENTHESIS, SPACE, ANYWHERE = 10, 9, 7, 6, 5, 4, 3, 2, 0
@@ -16,7 +17,7 @@ ANNOUNCED = (
 
 def read_marked_letter(said: str, letters: Iterable[str] = DEFAULT_LETTERS) -> str:
     """Return the letter, "" when none of them is anywhere in the answer."""
-    text = said.strip()
+    text = said.strip() if len(said) <= MOST_READ else ""
     for mark in EDGE:
         text = text.strip(mark)
     if not text:

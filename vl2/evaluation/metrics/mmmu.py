@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from vl2.evaluation.metrics.options import read_option
+from vl2.evaluation.metrics.stated_letter import EDGE, LMMS_FORMS, OFFICIAL_FORMS, padded, stated_letter
 from vl2.evaluation.verdict import Dialect
 
-EDGE = (",", ".", "!", "?", ";", ":", "'")
 FEW_WORDS = 5  # in so short an answer the text of an option is not looked for
 INDICATORS = ("could be ", "so ", "is ", "thus ", "therefore ", "final ", "answer ", "result ")
 LINE = re.compile(r"\.\s(?=[A-Z])|\n")
@@ -17,10 +17,8 @@ NUMBERS = (
     re.compile(r"-?\d+(?:\.\d+)?[eE][+-]?\d+"),
     re.compile(r"-?(?:\d+\.\d+|\.\d+|\d+\b)(?![eE][+-]?\d+)(?![,\d])"),
 )
-# How a letter may be written, and by which of its places several ones are ranked.
-FORMS = (("({})", "({})"), (" {} ", " {} "))
-LMMS_FORMS = (("({})", "({})"), ("{} ", " {} "), ("{}.", " {} "))
-MOST_NUMBER = 64  # letters of a number that is worth reading
+ENDLESS = re.compile(r"(\d{64})\d+")  # the rest of so long a number is not read: its patterns start at every digit
+OTHER = "Other Answers"  # the second option that vlmevalkit gives an open question
 Value = str | float
 
 
@@ -31,23 +29,23 @@ def read_choice(said: str, options: Mapping[str, str], dialect: Dialect = "canon
     """
     if dialect == "vlmevalkit":
         return read_option(said, options, dialect)
-    for mark in EDGE:
-        said = said.strip(mark)
-    text = f" {said} "
-    for form, ranked_by in LMMS_FORMS if dialect == "lmms" else FORMS:
-        found = [letter for letter in options if form.format(letter) in text]
-        if found:
-            return max(found, key=lambda letter: text.rfind(ranked_by.format(letter)))  # of equals the first
-    if len(text.split()) <= FEW_WORDS:
-        return ""
-    lower = text.lower()
+    letter = stated_letter(said, options, LMMS_FORMS if dialect == "lmms" else OFFICIAL_FORMS)
+    if letter or len(padded(said).split()) <= FEW_WORDS:
+        return letter
+    lower = padded(said).lower()
     places = {letter: lower.rfind(option.lower()) for letter, option in options.items()}
     best = max(places, key=lambda letter: places[letter], default="")
     return best if best and places[best] >= 0 else ""
 
 
-def match_open(said: str, golds: Sequence[str]) -> bool:
-    """Tell whether an open answer holds an accepted one: a number rounded to two places, or a text within its end."""
+def match_open(said: str, golds: Sequence[str], dialect: Dialect = "canonical") -> bool:
+    """Tell whether an open answer holds an accepted one: a number rounded to two places, or a text within its end.
+
+    vlmevalkit reads it as a choice between the gold and other answers, so that "A" is right.
+    """
+    if dialect == "vlmevalkit":
+        gold = golds[0] if len(golds) == 1 else str(list(golds))
+        return read_option(said, {"A": gold, "B": OTHER}, dialect) == "A"
     wanted = {value for gold in golds for value in _values(gold)}
     texts = [value for value in wanted if isinstance(value, str)]
     return any(
@@ -57,7 +55,7 @@ def match_open(said: str, golds: Sequence[str]) -> bool:
 
 def _said(said: str) -> Iterator[Value]:
     """Yield what an answer may mean: its key phrases, and the numbers in them."""
-    for phrase in _key_phrases(said.strip().strip(".").lower()):
+    for phrase in _key_phrases(ENDLESS.sub(r"\1", said).strip().strip(".").lower()):
         yield from _values(phrase)
         for pattern in NUMBERS:
             for number in pattern.findall(phrase):
@@ -90,8 +88,6 @@ def _values(text: str) -> list[Value]:
 
 
 def _number(text: str) -> float | None:
-    if len(text) > MOST_NUMBER:
-        return None
     try:
         return round(float(text.replace(",", "")), 2)
     except ValueError:

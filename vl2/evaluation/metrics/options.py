@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from vl2.evaluation.metrics.marked_letter import read_marked_letter
+from vl2.evaluation.metrics.marked_letter import MOST_READ, read_marked_letter
 from vl2.evaluation.verdict import Dialect
 
 NO_OPTION = "Z"  # the answer refuses
@@ -19,7 +19,7 @@ FAILED = "Failed to obtain answer via API"
 MARKS = str.maketrans(dict.fromkeys(".()[],:;!*#{}", " "))
 LAST_WORDS = 4  # where a letter has to stand to be the choice
 MOST_LENGTH = 2  # times that of all options: in a longer answer their words prove nothing
-DECLARED = re.compile(r"answer is:?\s*\**([A-D])(?![A-Za-z])", re.IGNORECASE)
+DECLARED = re.compile(r"answer\s+is\s+\**([A-D])", re.IGNORECASE)  # "The answer is blue" is a B
 # How a word may wear its letter; in this order (lmms's first step for MMBench).
 WORN = (("", ""), ("", "."), ("", ","), ("", ":"), ("", ")"), ("", ")."), ("(", ")"), ("(", ")."),
         (":", ""), (":", ","), (":", "."), (":", ")"), (":", ")."))  # fmt: skip
@@ -31,14 +31,20 @@ def read_option(said: str, options: Mapping[str, str], dialect: Dialect = "canon
     """Return the chosen letter of `options` (letter to text), "Z" for a refusal, "" when it cannot be told."""
     if dialect == "lmms":
         return read_marked_letter(said, options)
-    return _by_letter(said, options) or _declared(said, options) or _by_text(said, options, is_bounded=True)
+    if len(said) > MOST_READ:
+        return ""
+    if FAILED not in said:
+        letter = _by_letter(said, options) or _declared(said, options)
+        if letter:
+            return letter
+    return _by_text(said, options, is_bounded=True)
 
 
 def prefetch_option(said: str, options: Mapping[str, str]) -> str:
     """Return the letter that lmms's MMBench reads before it asks a judge."""
-    if FAILED in said:
+    if len(said) > MOST_READ:
         return ""
-    words = said.split()
+    words = [] if FAILED in said else said.split()
     for before, behind in WORN:
         worn = [letter for letter in PREFETCH_LETTERS if f"{before}{letter}{behind}" in words]
         is_article = not before + behind and "A" in words and len(words) > QUANTIFIER_WORDS
@@ -47,10 +53,13 @@ def prefetch_option(said: str, options: Mapping[str, str]) -> str:
     return _by_text(said, options, is_bounded=False)
 
 
+def static_option(said: str, options: Mapping[str, str]) -> str:
+    """Return the letter that lmms's MMBench reads where no judge is asked."""
+    return prefetch_option(said, options) or read_marked_letter(said, sorted(options))
+
+
 def _by_letter(said: str, options: Iterable[str]) -> str:
     """Return the one letter that stands as a word near the end."""
-    if FAILED in said:
-        return ""
     if any(refusal in said for refusal in REFUSALS):
         return NO_OPTION
     words = said.translate(MARKS).split()
@@ -68,8 +77,8 @@ def _declared(said: str, options: Iterable[str]) -> str:
 
 def _by_text(said: str, options: Mapping[str, str], *, is_bounded: bool) -> str:
     """Return the letter of the one option whose text is part of the answer."""
-    if is_bounded and len(said) > MOST_LENGTH * sum(map(len, options.values())):
-        return ""
     answer = said.lower()
+    if is_bounded and len(answer) > MOST_LENGTH * sum(map(len, options.values())):
+        return ""
     found = [letter for letter, text in options.items() if text.lower() in answer]
     return found[0] if len(found) == 1 else ""

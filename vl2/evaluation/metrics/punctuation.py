@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-MARKS = ";/[]\"{}()=+\\_-><@`,?!"
+MARKS = ';/[]"{}()=+\\_-><@`,?!'
 MOST_PERIODS = 32  # what the released scripts take out of one answer
 DIGITS_COMMA = re.compile(r"\d,\d")
 LONE_PERIOD = re.compile(r"(?<!\d)\.(?!\d)")  # neither before nor behind a digit

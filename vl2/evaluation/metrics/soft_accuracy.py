@@ -10,6 +10,7 @@ from vl2.evaluation.metrics.punctuation import OPEN_PERIOD, strip_punctuation
 from vl2.evaluation.verdict import Dialect
 
 ENOUGH = 3  # annotators that agree
+SHORT = 256  # letters of a text that is worth remembering
 ARTICLES = frozenset(("a", "an", "the"))
 DIGITS = {"none": "0", **{word: str(n) for n, word in enumerate(
     ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
@@ -31,9 +32,17 @@ def soft_accuracy(said: str, golds: Sequence[str], dialect: Dialect = "canonical
     return sum(min(1.0, (total - own) / ENOUGH) for own in agrees) / len(golds)
 
 
-@lru_cache(maxsize=4096)  # annotators repeat each other
 def normalised(text: str, is_server: bool) -> str:
     """Return an answer without case, articles and punctuation, small numbers as digits."""
+    return _remembered(text, is_server) if len(text) <= SHORT else _normalised(text, is_server)
+
+
+@lru_cache(maxsize=4096)  # annotators repeat each other
+def _remembered(text: str, is_server: bool) -> str:
+    return _normalised(text, is_server)
+
+
+def _normalised(text: str, is_server: bool) -> str:
     if is_server:
         text = text.lower().replace(",", "").replace("?", "").replace("'s", " 's")
         plain = strip_punctuation(text.replace("\n", " ").replace("\t", " ").strip(), OPEN_PERIOD)

@@ -13,14 +13,16 @@ _FULL_WIDTH = {0xFF01 + place: 0x21 + place for place in range(94)} | {0x3000: 0
 def contains_gold(said: str, golds: Sequence[str], *, is_formula: bool, dialect: Dialect = "canonical") -> float:
     """Return 1 when a gold is part of the answer, else 0.
 
-    Letter case does not count, and a new line is a space. In formulas case counts and no space does.
+    Letter case does not count, and a new line is a space. In formulas case counts and no space does. lmms reads letters
+    of full width as plain ones, but not in formulas.
     """
     answer = _plain(said, is_formula, dialect)
     return float(any(_plain(gold, is_formula, dialect) in answer for gold in golds))
 
 
 def _plain(text: str, is_formula: bool, dialect: Dialect) -> str:
+    if is_formula:
+        return text.strip().replace("\n", " ").replace(" ", "")
     if dialect == "lmms":
         text = text.translate(_FULL_WIDTH)
-    text = text.strip().replace("\n", " ")
-    return text.replace(" ", "") if is_formula else text.lower()
+    return text.lower().strip().replace("\n", " ")

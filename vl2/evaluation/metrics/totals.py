@@ -19,17 +19,17 @@ discipline_knowledge_reasoning:DKR embodied_ai:EA gui_navigation:GN
 META_TASKS = {name: short for name, _, short in (pair.partition(":") for pair in _META_TASKS.split())}
 
 
-def mme_sum(images: Iterable[tuple[str, Sequence[float]]]) -> float:
-    """Return accuracy over questions plus accuracy over images with both right, summed over categories.
+def mme_sum(rows: Iterable[tuple[str, str, float]]) -> float:
+    """Return accuracy over questions plus accuracy over images with all of them right, summed over categories.
 
-    Each image comes with its category and the credits of its questions. The most is 200 a category.
+    A row is (category, image, credit). The most is 200 a category.
     """
-    rows: dict[str, list[float]] = defaultdict(list)
-    pairs: dict[str, list[float]] = defaultdict(list)
-    for category, credits in images:
-        rows[category] += credits
-        pairs[category].append(float(all(credits)))
-    return sum(PERCENT * (_mean(rows[category]) + _mean(pairs[category])) for category in rows)
+    credits: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for category, image, credit in rows:
+        credits[category][image].append(credit)
+    questions = (_mean([credit for own in images.values() for credit in own]) for images in credits.values())
+    pairs = (_mean([all(own) for own in images.values()]) for images in credits.values())
+    return PERCENT * (sum(questions) + sum(pairs))
 
 
 def mmt_scores(rows: Iterable[tuple[str, str, float]]) -> dict[str, float]:
