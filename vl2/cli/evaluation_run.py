@@ -15,9 +15,10 @@ from vl2.cli.evaluation_answerer import Choice, open_answerer, open_judge
 from vl2.core.errors import VL2Error
 from vl2.evaluation.job import Job, RowSource
 from vl2.evaluation.judge import judge_answers
-from vl2.evaluation.log import Rank, locked, read_answers
+from vl2.evaluation.log import read_answers
 from vl2.evaluation.manifest import read_manifest
 from vl2.evaluation.plan import Planned, make_plan
+from vl2.evaluation.rank import Rank, locked
 from vl2.evaluation.results import Results
 from vl2.evaluation.row import Row
 from vl2.evaluation.runner import run_job
@@ -54,7 +55,7 @@ def run_tasks(wanted: RunChoice, choice: Choice, *, as_json: bool) -> None:
     """Run each task and print its score. Everything that can be refused without a model is refused first."""
     jobs = [job_of(wanted, name) for name in wanted.tasks]
     if wanted.judge is not None and Rank.from_environment().size > 1:
-        raise VL2Error("judge", "reads whole runs", do="Give --judge to `vl2 eval score`, behind torchrun.")
+        raise VL2Error("judge", "reads whole runs", do="Give --judge to `vl2 eval score` when all have ended.")
     judge = open_judge(wanted.judge, wanted.judge_model)
     summaries: list[Summary] = []
     with closing(open_answerer(choice)) as answerer:
@@ -168,7 +169,7 @@ def place_of(data: Path, task: Task) -> Path:
 def show_summaries(summaries: Sequence[Summary], *, as_json: bool) -> None:
     """Print one line a task: the score with its interval, and what could not be read or was never answered."""
     if as_json:
-        typer.echo(json.dumps([asdict(summary) for summary in summaries], ensure_ascii=False))
+        typer.echo(json.dumps([asdict(summary) for summary in summaries]))
         return
     if not summaries:
         return

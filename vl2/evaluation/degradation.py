@@ -50,5 +50,8 @@ def _canvas(size: Size, degradation: Degradation, seed: int) -> Size:
 
 
 def _seeds(row: Row) -> list[int]:
-    digests = [hashlib.sha256(f"{row.id}/{number}".encode()).digest() for number in range(len(row.images))]
+    digests = [
+        hashlib.sha256(f"{row.id}/{number}".encode(errors="backslashreplace")).digest()
+        for number in range(len(row.images))
+    ]
     return [int.from_bytes(digest[:4], "big") for digest in digests]

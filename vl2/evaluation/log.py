@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from io import FileIO
 from pathlib import Path
@@ -16,10 +14,10 @@ from typing import Any
 
 from vl2.core.errors import VL2Error
 from vl2.core.settings import build
+from vl2.evaluation.rank import Rank
 
 SYNC_LINES, SYNC_S = 16, 2.0  # what a failing machine may lose; a killed process loses nothing that was written
-MOST_LINE_BYTES = 16 << 20
-LOCK_FILE = "lock"
+MOST_LINE_BYTES = 64 << 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,35 +31,6 @@ class AnswerLine:
     finish_reason: str
     num_tokens: int | None
     error: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rank:
-    """Which share of the rows this process answers; each of several has a file of its own."""
-
-    number: int = 0
-    size: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.number < self.size:
-            raise VL2Error("RANK", "out of range", got=self.number, expected=f"0..{self.size - 1}")
-
-    @classmethod
-    def from_environment(cls) -> Rank:
-        """Return what torchrun says. Raises VL2Error on what is no number."""
-        values = [os.environ.get(name, other) for name, other in (("RANK", "0"), ("WORLD_SIZE", "1"))]
-        if not all(value.isdecimal() and len(value) < 7 for value in values):
-            raise VL2Error("RANK and WORLD_SIZE", "not numbers", got=", ".join(values)[:80], do="Start with torchrun.")
-        return cls(number=int(values[0]), size=int(values[1]))
-
-    @property
-    def suffix(self) -> str:
-        """Return what tells this process's files from others'."""
-        return "" if self.size == 1 else f".{self.number}"
-
-    def has(self, key: str) -> bool:
-        """Tell whether a sample is answered here."""
-        return int(key[:15], 16) % self.size == self.number
 
 
 class AnswerLog:
@@ -107,7 +76,7 @@ def read_lines(path: Path, *, last_may_be_torn: bool = False) -> Iterator[dict[s
             number = 0
             while data := stream.readline(MOST_LINE_BYTES + 1):
                 number += 1
-                if last_may_be_torn and not data.endswith(b"\n"):
+                if last_may_be_torn and not data.endswith(b"\n") and len(data) <= MOST_LINE_BYTES:
                     return
                 if data.strip():
                     yield _read_line(data, f"{path}:{number}")
@@ -147,34 +116,13 @@ def write_whole(path: Path, data: bytes) -> None:
     part.replace(path)
 
 
-@contextmanager
-def locked(folder: Path, rank: Rank) -> Iterator[None]:
-    """Keep other processes from writing here: any other, or of several that share the rows the same rank."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        _lock(stack, folder / LOCK_FILE, shared=rank.size > 1)
-        if rank.size > 1:
-            _lock(stack, folder / f"{LOCK_FILE}{rank.suffix}", shared=False)
-        yield
-
-
-def _lock(stack: ExitStack, path: Path, *, shared: bool) -> None:
-    stream = stack.enter_context(path.open("w"))
-    try:
-        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        raise VL2Error(
-            str(path.parent), "another process is writing here", do="Wait for it, or give another --out."
-        ) from None
-
-
 def _read_line(data: bytes, thing: str) -> dict[str, Any]:
     try:
         if len(data) > MOST_LINE_BYTES:
-            raise ValueError("longer than 16 MB")
+            raise ValueError("longer than 64 MB")
         record = json.loads(data)
         if not isinstance(record, dict):
             raise ValueError("no object")
     except (ValueError, RecursionError) as error:
-        raise VL2Error(thing, f"not a JSON object: {str(error)[:80]}", do="Start anew with --restart.") from None
+        raise VL2Error(thing, f"not a JSON object: {str(error)[:80]}", do="Correct this line, or start anew with --restart.") from None
     return record

@@ -52,7 +52,7 @@ def keep_manifest(folder: Path, manifest: Manifest) -> None:
                     str(folder), f"holds answers of another {name}", got=_short(wanted.get(name)),
                     expected=_short(found.get(name)), do="Drop them with --restart, or give another --out.",
                 )  # fmt: skip
-    write_whole(folder / FILE, (json.dumps(asdict(manifest), indent=2, ensure_ascii=False) + "\n").encode())
+    write_whole(folder / FILE, (json.dumps(asdict(manifest), indent=2) + "\n").encode())
 
 
 def flatten(values: dict, above: str = "") -> dict[str, object]:

@@ -32,7 +32,7 @@ def write_results(folder: Path, results: Results) -> None:
     write_whole(folder / COUNTS, head + b"".join(to_line(asdict(count)) for count in results.counts))
     write_whole(folder / SCORES, b"".join(to_line(asdict(line)) for line in results.lines))
     write_whole(
-        folder / SUMMARY, (json.dumps(asdict(results.summary), indent=2, ensure_ascii=False) + "\n").encode()
+        folder / SUMMARY, (json.dumps(asdict(results.summary), indent=2) + "\n").encode()
     )  # fmt: skip
 
 

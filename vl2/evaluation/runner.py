@@ -12,11 +12,12 @@ from vl2.evaluation.answerers.answerer import Answerer, Question, Reply
 from vl2.evaluation.degradation import degraded
 from vl2.evaluation.job import Job
 from vl2.evaluation.judge import FILE as JUDGED
-from vl2.evaluation.log import AnswerLine, AnswerLog, Rank, locked, read_answers
+from vl2.evaluation.log import AnswerLine, AnswerLog, read_answers
 from vl2.evaluation.manifest import FILE as MANIFEST
 from vl2.evaluation.manifest import keep_manifest
 from vl2.evaluation.plan import Planned, make_plan, manifest_of
 from vl2.evaluation.progress import Progress
+from vl2.evaluation.rank import Rank, locked
 from vl2.evaluation.results import COUNTS, SCORES, SUMMARY, Results
 from vl2.evaluation.scoring import dialect_of, has_gold, score_answer, score_run
 from vl2.evaluation.statistics import Totals

@@ -9,8 +9,8 @@ import pytest
 
 from vl2.core.errors import VL2Error
 from vl2.evaluation import progress
-from vl2.evaluation.log import Rank
 from vl2.evaluation.progress import Progress
+from vl2.evaluation.rank import Rank
 
 
 class Terminal(io.StringIO):

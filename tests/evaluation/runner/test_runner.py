@@ -14,8 +14,9 @@ from vl2.core.errors import VL2Error
 from vl2.evaluation.answerers.answerer import Question
 from vl2.evaluation.answerers.echo import EchoAnswerer
 from vl2.evaluation.answerers.replay import ReplayAnswerer
-from vl2.evaluation.log import Rank, locked, read_answers
+from vl2.evaluation.log import read_answers
 from vl2.evaluation.manifest import read_manifest
+from vl2.evaluation.rank import Rank, locked
 from vl2.evaluation.results import read_results
 from vl2.evaluation.runner import run_job
 from vl2.evaluation.scoring import has_gold
