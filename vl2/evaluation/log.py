@@ -124,5 +124,7 @@ def _read_line(data: bytes, thing: str) -> dict[str, Any]:
         if not isinstance(record, dict):
             raise ValueError("no object")
     except (ValueError, RecursionError) as error:
-        raise VL2Error(thing, f"not a JSON object: {str(error)[:80]}", do="Correct this line, or start anew with --restart.") from None
+        raise VL2Error(
+            thing, f"not a JSON object: {str(error)[:80]}", do="Correct this line, or start anew with --restart."
+        ) from None
     return record
