@@ -6,15 +6,13 @@ import pytest
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, Message, Sample, TextPart
-from vl2.engine.answer import Answer, Usage
-from vl2.evaluation.pocketbench import Outcome, credit, line_share, near_number, summarise
+from vl2.corpus.pocket import write_shards
+from vl2.evaluation.loaders import open_rows
+from vl2.evaluation.pocketbench import Outcome, credit_of, gold_boxes, line_share, near_number, summarise
+from vl2.evaluation.tasks import TASKS
+from vl2.evaluation.tasks.pocketbench import ask, score
 
 BOX, OTHER = Box(100, 100, 300, 300), Box(600, 600, 900, 900)
-
-
-def answer(text: str) -> Answer:
-    usage = Usage(prompt_tokens=1, image_tokens=0, completion_tokens=1, seconds=0.0)
-    return Answer(text=text, token_ids=(), finish_reason="stop", usage=usage)
 
 
 def grounding(*boxes: Box) -> Sample:
@@ -22,8 +20,8 @@ def grounding(*boxes: Box) -> Sample:
     return Sample("s", (Message("user", ()), Message("assistant", (part,))))
 
 
-def said(*boxes: list[int]) -> Answer:
-    return answer(f"<|ref|>the star<|/ref|><|det|>{list(boxes)}<|/det|>")
+def said(*boxes: list[int]) -> str:
+    return f"<|ref|>the star<|/ref|><|det|>{list(boxes)}<|/det|>"
 
 
 @pytest.mark.parametrize(
@@ -34,19 +32,19 @@ def said(*boxes: list[int]) -> Answer:
         (grounding(BOX, OTHER), said([100, 100, 300, 300]), 0.0),  # one is missing
         (grounding(BOX, OTHER), said([600, 600, 900, 900], [100, 100, 300, 300]), 1.0),
         (grounding(BOX, OTHER), said([100, 100, 300, 300], [100, 100, 300, 300]), 0.0),  # the same one twice
-        (grounding(), answer("There is no star."), 1.0),
+        (grounding(), "There is no star.", 1.0),
         (grounding(), said([100, 100, 300, 300]), 0.0),
-        (grounding(BOX), answer("There is no star."), 0.0),
+        (grounding(BOX), "There is no star.", 0.0),
     ],
 )
 def test_boxes_count_when_each_finds_its_own(sample, spoken, expected):
-    assert credit("ground.one", sample, spoken) == expected
+    assert credit_of("ground.one", (), gold_boxes(sample), spoken) == expected
 
 
 def test_text_counts_letter_by_letter():
-    sample = Sample("s", (), answers=("the red circle", "red circle"))
-    assert credit("shapes.compare", sample, answer("red circle")) == 1.0
-    assert credit("shapes.compare", sample, answer("Red circle")) == 0.0
+    accepted = ("the red circle", "red circle")
+    assert credit_of("shapes.compare", accepted, (), "red circle") == 1.0
+    assert credit_of("shapes.compare", accepted, (), "Red circle") == 0.0
 
 
 def test_lines_count_in_their_places():
@@ -64,3 +62,15 @@ def test_scores_come_with_their_interval():
     (score,) = summarise(outcomes)
     assert (score.num_questions, score.score) == (10, 0.8)
     assert (score.low, score.high) == (pytest.approx(0.490, abs=1e-3), pytest.approx(0.943, abs=1e-3))
+
+
+def test_it_is_a_task_like_any_other(tmp_path):
+    write_shards(tmp_path / "heldout", "ground", 6, seed=1, split="heldout", shard_size=6, workers=1)
+    rows = list(open_rows(TASKS["pocketbench"], tmp_path / "heldout"))
+    assert len(rows) >= 6 and all(row.category.startswith("ground.") for row in rows)
+    for row in rows:
+        assert ask(row).messages[-1].role == "user"
+        boxes = [list(box.thousandths()) for box in row.fields["boxes"]]
+        gold = f"<|ref|>x<|/ref|><|det|>{boxes}<|/det|>" if boxes else "There is none."
+        assert score(row, gold, "canonical").credit == 1.0
+        assert score(row, "", "canonical").state == "unparsed"

@@ -8,7 +8,6 @@ from typing import Annotated, Literal
 import typer
 
 from vl2.cli import evaluation_data, evaluation_results
-from vl2.cli.evaluation_pocketbench import HELD_OUT, NAME, run_pocketbench
 from vl2.cli.guard import EXIT_CODES, remember_debug
 
 Dialect = Literal["canonical", "vlmevalkit", "lmms", "official"]
@@ -23,16 +22,17 @@ def _root() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def run(
-    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Names from `vl2 eval list`; pocketbench.")],
+    tasks: Annotated[list[str], typer.Argument(metavar="TASK...", help="Names from `vl2 eval list`.")],
     data: Annotated[Path | None, typer.Option(help="File or folder of the rows; of each task, with {task}.")] = None,
     split: Annotated[str, typer.Option(help="Such as val or testA, where the data has several.")] = "",
     format_: Annotated[
-        Literal["parquet", "tsv", "grounding-jsonl", "jsonl"] | None,
+        Literal["parquet", "tsv", "grounding-jsonl", "jsonl", "shards"] | None,
         typer.Option("--format", help="Told by the file's name unless given."),
     ] = None,
     profile: Annotated[
-        Literal["vlmevalkit", "lmms", "native-grounding"], typer.Option(help="Whose prompts.")
-    ] = "vlmevalkit",
+        Literal["vlmevalkit", "lmms", "native-grounding", "native"] | None,
+        typer.Option(help="Whose prompts; the first that the benchmark lists unless given."),
+    ] = None,
     dialect: Annotated[Dialect | None, typer.Option(help="Whose scoring rules; the profile's unless given.")] = None,
     model: Annotated[str, typer.Option(help="pocket, tiny, small, base, a folder or a hub name.")] = "pocket",
     adapter: Annotated[str | None, typer.Option(help="A fine-tuned adapter's folder, in PEFT's format.")] = None,
@@ -51,15 +51,11 @@ def run(
     judge_model: Annotated[str, typer.Option(help="Its name for the judging model.")] = "judge",
     out: Annotated[Path | None, typer.Option(help="Folder of the run; runs/eval/MODEL/PROFILE unless given.")] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Drop the answers that are there.")] = False,
-    limit: Annotated[int, typer.Option(min=0, help="Most rows (pocketbench: of a kind); 0 takes all.")] = 0,
-    kinds: Annotated[str, typer.Option(help="pocketbench: only kinds that begin so, such as shapes.")] = "",
+    limit: Annotated[int, typer.Option(min=0, help="Most rows; 0 takes all.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
 ) -> None:
     """Ask a model all rows of benchmarks and print the scores. What is answered already is not asked again."""
-    if tasks == [NAME]:
-        run_pocketbench(data or HELD_OUT, model, out, limit=limit, kinds=kinds, as_json=as_json)
-        return
     from vl2.cli.evaluation_run import Choice, RunChoice, run_tasks
 
     answers = Choice(

@@ -41,7 +41,7 @@ class RunChoice:
     data: Path | None
     split: str
     format: Format | None
-    profile: Profile
+    profile: Profile | None  # None takes the first that the task has
     dialect: str | None
     degrade: str | None
     limit: int
@@ -59,8 +59,9 @@ def run_tasks(wanted: RunChoice, choice: Choice, *, as_json: bool) -> None:
     judge = open_judge(wanted.judge, wanted.judge_model)
     summaries: list[Summary] = []
     with closing(open_answerer(choice)) as answerer:
-        folder = wanted.out or RUNS / _file_name(answerer.identity.model) / _kind_of(wanted)
         for job in jobs:
+            kind = job.profile + (f"-{wanted.degrade.replace(':', '-')}" if wanted.degrade else "")
+            folder = wanted.out or RUNS / _file_name(answerer.identity.model) / kind
             if choice.endpoint and job.rule.max_tiles:
                 typer.echo(f"{job.task.name}: the server cuts images by its own rule, not into up to "
                            f"{job.rule.max_tiles} tiles.", err=True)  # fmt: skip
@@ -114,13 +115,14 @@ def job_of(wanted: RunChoice, name: str) -> Job:
     from vl2.evaluation.tasks import find_task
 
     task = find_task(name)
-    if wanted.data is None:
+    if wanted.data is None and not task.data:
         raise VL2Error("data", "is not given", do=f"Say where the rows of {task.title} lie: --data FILE_OR_FOLDER.")
-    path = place_of(wanted.data, task)
-    if len(wanted.tasks) > 1 and PLACE_OF_TASK not in str(wanted.data):
+    path = Path(task.data) if wanted.data is None else place_of(wanted.data, task)
+    if wanted.data is not None and len(wanted.tasks) > 1 and PLACE_OF_TASK not in str(wanted.data):
         raise VL2Error("data", "is one place for several tasks", got=wanted.data, expected="a path with {task} in it")
+    profile = wanted.profile or next(iter(task.profiles))
     job = Job(
-        task=task, rows=rows_of(task, path, wanted.split, wanted.format), profile=wanted.profile, data=str(path),
+        task=task, rows=rows_of(task, path, wanted.split, wanted.format), profile=profile, data=str(path),
         split=wanted.split, format=wanted.format, limit=wanted.limit, dialect=wanted.dialect,
         degradation=None if wanted.degrade is None else read_degradation(wanted.degrade),
     )  # fmt: skip
@@ -191,10 +193,6 @@ def _unparsed(job: Job, plan: Sequence[Planned], answers: Any) -> Iterator[tuple
         row, answer = planned.row, answers.get(planned.key)
         if answer and row.answers and score_answer(job.task, job.rule, dialect, row, answer).state == "unparsed":
             yield row, answer.said
-
-
-def _kind_of(wanted: RunChoice) -> str:
-    return wanted.profile + (f"-{wanted.degrade.replace(':', '-')}" if wanted.degrade else "")
 
 
 def _file_name(model: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,16 +11,17 @@ from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, Message, Sample
 from vl2.data.shards import ShardFolder
-from vl2.engine.answer import Answer, generate
+from vl2.engine.answer import generate
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
+from vl2.evaluation.statistics import wilson
 from vl2.model import VL2
+from vl2.processor.grounding import parse
 from vl2.processor.processor import Processor
 
 MIN_IOU = 0.5
 UNPRINTED_TOLERANCE = 5.0  # a value read off an axis
 MAX_ANSWER_TOKENS = 160
-WILSON_Z = 1.96  # 95 %
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def held_out(root: Path, *, prefix: str = "", limit: int = 0) -> Iterator[Sample
                 seen[kind] += 1
                 yield sample
     if not seen:
-        raise VL2Error(str(root), "no held-out samples here", do="Run `vl2 corpus` first, or give --data.")
+        raise VL2Error(str(root), "no held-out samples here", do="Run `vl2 corpus draw` first, or give --data.")
 
 
 def summarise(outcomes: Sequence[Outcome]) -> list[KindScore]:
@@ -77,12 +77,11 @@ def summarise(outcomes: Sequence[Outcome]) -> list[KindScore]:
     return [_score(kind, [outcome.credit for outcome in outcomes if outcome.kind == kind]) for kind in kinds]
 
 
-def credit(kind: str, sample: Sample, answer: Answer) -> float:
-    """Return the credit of an answer in 0..1."""
+def credit_of(kind: str, accepted: Sequence[str], boxes: Sequence[Box], said: str) -> float:
+    """Return the credit of an answer in 0..1, by the accepted texts or, in kinds that ask for boxes, by the boxes."""
     if kind.startswith(("ground.", "text_ground")):
-        return _grounding_credit(_gold_boxes(sample), answer.boxes)
-    rule = CREDIT_RULES.get(kind, exact)
-    return rule(answer.text, sample.answers)
+        return _grounding_credit(boxes, [box for span in parse(said) for box in span.boxes])
+    return CREDIT_RULES.get(kind, exact)(said, accepted)
 
 
 def exact(said: str, gold: Sequence[str]) -> float:
@@ -116,13 +115,14 @@ def _ask(model: VL2, processor: Processor, batch: Sequence[Sample]) -> Iterator[
     answers = generate(model, processor.tokenizer, requests)
     for sample, answer in zip(batch, answers, strict=True):
         kind = sample.provenance["kind"]
-        gold = sample.answers[0] if sample.answers else " ".join(str(box.thousandths()) for box in _gold_boxes(sample))
-        yield Outcome(
-            kind=kind, sample_id=sample.id, gold=gold, said=answer.text, credit=credit(kind, sample, answer)
-        )  # fmt: skip
+        boxes = gold_boxes(sample)
+        gold = sample.answers[0] if sample.answers else " ".join(str(box.thousandths()) for box in boxes)
+        credit = credit_of(kind, sample.answers, boxes, answer.text)
+        yield Outcome(kind=kind, sample_id=sample.id, gold=gold, said=answer.text, credit=credit)
 
 
-def _gold_boxes(sample: Sample) -> tuple[Box, ...]:
+def gold_boxes(sample: Sample) -> tuple[Box, ...]:
+    """Return the boxes of a sample's last turn."""
     return tuple(box for part in sample.messages[-1].parts if isinstance(part, BoxesPart) for box in part.boxes)
 
 
@@ -141,7 +141,6 @@ def _grounding_credit(gold: Sequence[Box], said: Sequence[Box]) -> float:
 
 def _score(kind: str, credits: Sequence[float]) -> KindScore:
     """Return mean and Wilson interval (for the fractional credits of lines a slightly wide one)."""
-    n, mean, z = len(credits), sum(credits) / len(credits), WILSON_Z
-    middle = (mean + z * z / (2 * n)) / (1 + z * z / n)
-    half = z / (1 + z * z / n) * math.sqrt(mean * (1 - mean) / n + z * z / (4 * n * n))
-    return KindScore(kind=kind, num_questions=n, score=mean, low=middle - half, high=middle + half)
+    mean = sum(credits) / len(credits)
+    low, high = wilson(mean, len(credits))
+    return KindScore(kind=kind, num_questions=len(credits), score=mean, low=low, high=high)

@@ -11,6 +11,7 @@ from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, TextPart
 from vl2.evaluation.cases import CaseReport, Mismatch, read_records
 from vl2.evaluation.prompts import Ask, lettered, vlmevalkit_mmmu
 from vl2.evaluation.row import Row
+from vl2.evaluation.task import Profile
 from vl2.evaluation.tasks import TASKS
 from vl2.processor.grounding import render
 from vl2.processor.marks import IMAGE
@@ -38,7 +39,7 @@ def run_prompt_cases(path: Path) -> CaseReport:
 def mismatches_of(record: Mapping[str, Any], name: str) -> Iterator[Mismatch]:
     """Yield where a case and our prompt differ."""
     wanted = next(turn for turn in record["deepseek_vl2_conversation"] if turn["role"] == USER)
-    profile = str(record.get("profile", "vlmevalkit"))
+    profile: Profile = record.get("profile", "vlmevalkit")
     got, num_images = _ask(record, profile)
     expected = str(wanted["content"]).strip()
     if got != expected:
@@ -61,7 +62,7 @@ def rendered(message: Message) -> str:
     return "".join(pieces)
 
 
-def _ask(record: Mapping[str, Any], profile: str) -> tuple[str, int]:
+def _ask(record: Mapping[str, Any], profile: Profile) -> tuple[str, int]:
     table = str(record["vlmevalkit_dataset"])
     names = [name for name in TABLES if table.startswith(name)]
     if not names:

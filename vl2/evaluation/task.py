@@ -10,8 +10,8 @@ from vl2.core.sample import Sample
 from vl2.evaluation.row import Row
 from vl2.evaluation.verdict import Dialect, Verdict
 
-Profile = Literal["vlmevalkit", "lmms", "native-grounding"]  # whose prompts
-Format = Literal["parquet", "tsv", "grounding-jsonl", "jsonl"]
+Profile = Literal["vlmevalkit", "lmms", "native-grounding", "native"]  # whose prompts
+Format = Literal["parquet", "tsv", "grounding-jsonl", "jsonl", "shards"]
 Record = Mapping[str, Any]  # a row of a file: column to value, images as ImageSource
 
 
@@ -75,3 +75,4 @@ class Task:
     breakdown: tuple[str, ...] = ("category",)  # attributes or fields of rows that the report tells apart
     num_rows: Mapping[str, int] = field(default_factory=dict)  # expected rows of the splits that are known
     published: str = ""  # its column in the published tables
+    data: str = ""  # where its rows lie unless told otherwise

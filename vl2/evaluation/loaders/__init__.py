@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from vl2.core.errors import VL2Error
 from vl2.evaluation.loaders.json_lines import first_record, read_jsonl
 from vl2.evaluation.loaders.parquet import read_parquet
+from vl2.evaluation.loaders.shards import read_shards
 from vl2.evaluation.loaders.tsv import read_tsv
 from vl2.evaluation.row import Row
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Reader = Callable[[Path, str], Iterator["Record"]]
 READERS: dict[str, Reader] = {
     "parquet": read_parquet, "tsv": read_tsv, "grounding-jsonl": read_jsonl, "jsonl": read_jsonl,
+    "shards": read_shards,
 }  # fmt: skip
 
 
@@ -49,6 +51,8 @@ def guess_format(path: Path) -> Format:
         return "tsv"
     if path.suffix == ".parquet" or (path.is_dir() and next(path.rglob("*.parquet"), None)):
         return "parquet"
+    if path.is_dir() and next(path.glob("*/*.tar"), None):
+        return "shards"
     if path.suffix == ".jsonl":
         return "grounding-jsonl" if "sent" in first_record(path) else "jsonl"
-    raise VL2Error(str(path), "unknown format", expected=".parquet, .tsv, .jsonl, or a folder of Parquet files")
+    raise VL2Error(str(path), "unknown format", expected=".parquet, .tsv, .jsonl, or a folder of Parquet or shards")

@@ -1,4 +1,4 @@
-"""Tasks: the benchmarks of the paper, one file each."""
+"""Tasks: the benchmarks of the paper, one file each, and our own."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from vl2.evaluation.tasks import (
     mmstar,
     mmt_bench,
     ocrbench,
+    pocketbench,
     realworldqa,
     refcoco,
     textvqa,
@@ -26,7 +27,7 @@ TASKS: dict[str, Task] = {
     for task in (
         docvqa.TASK, chartqa.TASK, infovqa.TASK, textvqa.TASK, ocrbench.TASK, realworldqa.TASK, ai2d.TASK,
         ai2d.NO_MASK, mmmu.TASK, mmstar.TASK, mathvista.TASK, mme.TASK, mmbench.EN, mmbench.CN, mmbench.V11_EN,
-        mmbench.V11_CN, mmt_bench.TASK, refcoco.TASK, refcoco.PLUS, refcoco.G,
+        mmbench.V11_CN, mmt_bench.TASK, refcoco.TASK, refcoco.PLUS, refcoco.G, pocketbench.TASK,
     )
 }  # fmt: skip
 

@@ -52,8 +52,9 @@ def score(row: Row, said: str, dialect: Dialect) -> Verdict:
     found = extract(said, form)
     if not found:
         return unparsed()
-    right = is_right_plainly if dialect == "vlmevalkit" else is_right
-    return judged(float(right(found, row.answers[0], form)), found)
+    if dialect == "vlmevalkit":
+        return judged(float(is_right_plainly(found, row.answers[0], form)), found)
+    return judged(float(is_right(found, row.answers[0], form, dialect)), found)
 
 
 TASK = Task(

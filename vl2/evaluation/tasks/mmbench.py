@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from vl2.evaluation.loaders.literal import is_missing
 from vl2.evaluation.metrics.circular import question_of
-from vl2.evaluation.metrics.options import prefetch_option
+from vl2.evaluation.metrics.options import static_option
 from vl2.evaluation.prompts import LETTER, asking, options_of, vlmevalkit_choice
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import Count, PromptRule, Record, Scored, Task
@@ -39,7 +39,7 @@ def rows(record: Record) -> Iterator[Row]:
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
     """Compare letters of one rotation."""
     if dialect == "lmms":
-        return chosen(prefetch_option(said, row.options), row)
+        return chosen(static_option(said, row.options), row)
     return score_choice(row, said, dialect)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vl2.evaluation.loaders.literal import is_missing
-from vl2.evaluation.metrics.mmmu import read_choice
+from vl2.evaluation.metrics.stated_letter import stated_letter
 from vl2.evaluation.prompts import asking, options_of, vlmevalkit_choice
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import PromptRule, Record, Task
@@ -27,7 +27,7 @@ def rows(record: Record) -> Iterator[Row]:
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
     """Compare letters."""
     if dialect == "lmms":
-        return chosen(read_choice(said, {letter: letter for letter in row.options}, dialect), row)
+        return chosen(stated_letter(said, row.options), row)
     return score_choice(row, said, dialect)
 
 
