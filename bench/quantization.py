@@ -3,7 +3,7 @@
 Writes each setting into a temporary folder, calibrated on training pictures where it says so, and compares it with the
 original on held-out ones: token by token along the true answers, in float32, where nothing but the weights differs; and
 by pocketbench, as the engine runs it. The first row is the original in its stored type: rounded activations alone.
-Usage: `python bench/quantization.py [--questions 300] [--only "int4 group 64"]`, after `vl2 corpus`.
+Usage: `python bench/quantization.py [--questions 300] [--only "int4 group 64"]`, after `vl2 corpus draw`.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 import vl2
-from vl2.cli import bench, chat, evaluation, inspection, models, plan, quantize, serve, training, verbs
+from vl2.cli import bench, chat, corpus, evaluation, inspection, models, plan, quantize, serve, training, verbs
 from vl2.cli.guard import EXIT_CODES, GuardedGroup
 from vl2.cli.options import with_run_options
 
@@ -18,9 +18,10 @@ app = typer.Typer(
 for verb in (verbs.ask, chat.chat, verbs.detect, verbs.point, verbs.caption, verbs.read):
     app.command(epilog=EXIT_CODES)(with_run_options(verb))
 app.command(epilog=EXIT_CODES)(models.models)
-for verb in (training.corpus, training.export, training.merge):
+for verb in (training.export, training.merge):
     app.command(epilog=EXIT_CODES)(verb)
 app.add_typer(training.app, name="train")
+app.add_typer(corpus.app, name="corpus")
 app.add_typer(inspection.app, name="inspect")
 app.add_typer(evaluation.app, name="eval")
 app.command(epilog=EXIT_CODES)(quantize.quantize)

@@ -1,4 +1,4 @@
-"""vl2 train, vl2 corpus, vl2 export: run a recipe, teach a model something new, build data, make a folder of a run."""
+"""vl2 train, vl2 export, vl2 merge: run a recipe, teach a model something new, make a folder of a run."""
 
 from __future__ import annotations
 
@@ -17,17 +17,6 @@ if TYPE_CHECKING:
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
 
 app = typer.Typer(no_args_is_help=True, help="Train a model: the paper's stages, or something new.")
-
-
-def corpus(
-    recipe: Annotated[Path, typer.Argument(help="A corpus recipe, such as recipes/pocket/corpus.yaml.")],
-    set_: Assignments = None,
-    workers: Annotated[int, typer.Option(help="Processes that draw.")] = 2,
-) -> None:
-    """Draw the pictures that pocket learns from and is measured on."""
-    from vl2.corpus.pocket.build import build_corpus
-
-    typer.echo(f"Written to {build_corpus(recipe, set_ or [], workers)}.", err=True)
 
 
 @app.command()

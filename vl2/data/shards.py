@@ -20,7 +20,7 @@ class ShardFolder:
     def __init__(self, folder: Path) -> None:
         self.paths = sorted(folder.glob("*.tar"))
         if not self.paths:
-            raise VL2Error(str(folder), "no shards here", expected="*.tar files", do="Run `vl2 corpus pocket` first.")
+            raise VL2Error(str(folder), "no shards here", expected="*.tar files", do="Run `vl2 corpus draw` first.")
         self.shard_size = len(_read_shard(self.paths[0]))
         self.num_samples = self.shard_size * (len(self.paths) - 1) + len(_read_shard(self.paths[-1]))
 

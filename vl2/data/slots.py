@@ -50,7 +50,7 @@ class FigureClasses:
         """Read the labels that a corpus wrote beside its shard folders. Raises VL2Error when there are none."""
         path = root / FIGURES_FILE
         if not path.is_file():
-            raise VL2Error(str(path), "no such file", do="Run `vl2 corpus` with a recipe first.")
+            raise VL2Error(str(path), "no such file", do="Run `vl2 corpus draw` with a recipe first.")
         return cls(path.read_text(encoding="utf-8").splitlines())
 
 

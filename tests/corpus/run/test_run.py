@@ -1,0 +1,190 @@
+"""A run gives the same bytes with any number of workers, after a kill at any write, and does nothing twice."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+import yaml
+
+from tests.corpus.run.sources import NUM_DRAWN, NUM_LINES, contents, recipe_of, silent
+from vl2.core.errors import VL2Error
+from vl2.corpus import block, manifest
+from vl2.corpus.manifest import find_damaged, locked, read_manifest
+from vl2.corpus.run import run_recipe
+from vl2.corpus.run_local import LocalExecutor
+from vl2.corpus.step import is_kept
+from vl2.corpus.tar import unpack
+
+KILLS = int(os.environ.get("VL2_KILLS", "2"))  # of a whole run with workers, at random moments
+
+
+def run(recipe, workers=1):
+    with LocalExecutor(workers) as executor:
+        return run_recipe(recipe, executor, silent)
+
+
+def rows(out, stage=0):
+    shards = sorted((out / f"stage-{stage}").glob("*.tar"))
+    return [sample for shard in shards for sample in unpack(shard.read_bytes())]
+
+
+@pytest.fixture(scope="module")
+def whole(sources, tmp_path_factory):
+    """Return the folder of an uninterrupted run in one process."""
+    return run(recipe_of(sources, tmp_path_factory.mktemp("whole") / "run"))
+
+
+def test_every_row_is_kept_or_has_its_reason(whole):
+    found = rows(whole)
+    receipts = list(read_manifest(whole / "stage-0"))
+    skipped = sum((Counter(receipt.skipped) for receipt in receipts), Counter())
+    assert len(found) == NUM_DRAWN + NUM_LINES - 1 and skipped == {"not JSON": 1}
+    reasons = Counter((row.decision["step"], row.decision["reason"]) for row in found if not is_kept(row))
+    assert reasons == {
+        ("ingest", "an image cannot be read"): 1,
+        ("decide", "length.answer_characters below 5"): 2,
+        ("decide", "length.answer_characters above 40"): 5,
+    }  # "word " * n, stripped: 0 and 4 characters, then 5 n - 1
+    assert sum(receipt.num_kept for receipt in receipts) == sum(map(is_kept, found)) == len(found) - 8
+    assert len({row.id for row in found}) == len(found) and all(len(row.id) == 32 for row in found)
+    drawn = found[0].provenance
+    assert (drawn["source"], drawn["source_id"], drawn["licence"], len(drawn["images"])) == (
+        "drawn",
+        "drawn-0",
+        "MIT",
+        2,
+    )
+
+
+@pytest.mark.parametrize("workers", [2, 4])
+def test_any_number_of_workers_gives_the_same_bytes(whole, sources, tmp_path, workers):
+    assert contents(run(recipe_of(sources, tmp_path / "run"), workers)) == contents(whole)
+
+
+def test_what_is_finished_is_not_done_again(whole, sources, tmp_path, monkeypatch):
+    recipe = recipe_of(sources, tmp_path / "run")
+    run(recipe)
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tar")}
+    monkeypatch.setattr(block, "pack", None)
+    run(recipe)
+    assert before == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.tar")}
+
+
+def killed_at(recipe, number) -> bool:
+    """Run in a child that is killed when it has half written its file of that number; tell whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        num_writes = 0
+
+        def fsync(handle):
+            nonlocal num_writes
+            num_writes += 1
+            if num_writes == number:
+                os.ftruncate(handle, os.fstat(handle).st_size // 2)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        manifest.os.fsync = fsync
+        try:
+            run(recipe)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def test_killed_at_every_write_nothing_is_lost_or_redone(whole, sources, tmp_path):
+    """A run that is killed again and again, each time a block further at most, until it reaches its end."""
+    recipe = recipe_of(sources, tmp_path / "run")
+    num_kills = 0
+    while killed_at(recipe, 4):  # at most a stage's block has three files
+        num_kills += 1
+        assert num_kills < 400
+    assert num_kills > 30
+    assert contents(run(recipe)) == contents(whole)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3, 8, 11, 20, 33])
+def test_killed_once(whole, sources, tmp_path, number):
+    recipe = recipe_of(sources, tmp_path / "run")
+    assert killed_at(recipe, number)
+    done = {path.name for path in (tmp_path / "run").rglob("done/*.json")}
+    assert contents(run(recipe)) == contents(whole)
+    assert done or number < 4
+
+
+def test_workers_killed_with_their_parent_or_left_alone(whole, sources, tmp_path):
+    recipe = recipe_of(sources, tmp_path / "run")
+    values = {
+        "out": recipe.out, "block_rows": recipe.block_rows, "steps": list(recipe.steps), "write": list(recipe.write),
+        "sources": [{"name": s.name, "path": s.path, "licence": s.licence, "url": s.url} for s in sources],
+    }  # fmt: skip
+    path = tmp_path / "recipe.yaml"
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
+    command = [sys.executable, "-c", "from vl2.cli import main; main()", "corpus", "run", str(path), "--workers", "2"]
+    rng = random.Random(7)
+    for _ in range(KILLS):
+        process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        wait_for(tmp_path / "run" / "stage-0" / "00000000.tar")
+        time.sleep(rng.uniform(0, 1))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert "Written to" in ended.stderr
+    time.sleep(0.5)
+    leftover = [name for name in contents(tmp_path / "run") if name not in contents(whole)]
+    assert not leftover
+    assert contents(tmp_path / "run") == contents(whole)
+
+
+def wait_for(path, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not path.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+
+
+def test_another_recipe_or_changed_sources_are_refused(sources, tmp_path):
+    recipe = recipe_of(sources[1:], tmp_path / "run")
+    run(recipe)
+    with pytest.raises(VL2Error, match="another recipe"):
+        run(replace(recipe, block_rows=5))
+    shorter = tmp_path / "lines.jsonl"
+    shorter.write_text('{"conversations": []}\n', encoding="utf-8")
+    changed = recipe_of((replace(sources[1], path=str(shorter)),), tmp_path / "other")
+    run(changed)
+    with shorter.open("a") as stream:
+        stream.write('{"conversations": []}\n')
+    block._open.cache_clear()
+    with pytest.raises(VL2Error, match="sources have changed"):
+        run(changed)
+
+
+def test_a_second_run_in_the_same_folder_is_refused(sources, tmp_path):
+    recipe = recipe_of(sources, tmp_path / "run")
+    with locked(tmp_path / "run"), pytest.raises(VL2Error, match="another process is writing"):
+        run(recipe)
+
+
+def test_damage_is_found(sources, tmp_path):
+    out = run(recipe_of(sources, tmp_path / "run"))
+    assert find_damaged(out / "webdataset") == []
+    shard = out / "webdataset" / "00000001.tar"
+    data = bytearray(shard.read_bytes())
+    data[700] ^= 1
+    shard.write_bytes(data)
+    (out / "webdataset" / "00000000.tar").unlink()
+    assert find_damaged(out / "webdataset") == ["00000000.tar", "00000001.tar"]
+
+
+def test_the_report_needs_a_run(tmp_path):
+    from vl2.corpus.report import write_report
+
+    with pytest.raises(VL2Error, match="no corpus run here"):
+        write_report(tmp_path, tmp_path / "report.html", 3)

@@ -1,0 +1,75 @@
+"""vl2 corpus: draw pictures, build a corpus of records, show what became of them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from vl2.cli.guard import EXIT_CODES, remember_debug
+
+if TYPE_CHECKING:
+    from vl2.corpus.run import Progress
+
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
+Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
+
+app = typer.Typer(no_args_is_help=True, help="Build data to train on.", epilog=EXIT_CODES)
+
+
+@app.command(epilog=EXIT_CODES)
+def draw(
+    recipe: Annotated[Path, typer.Argument(help="A recipe of pictures, such as recipes/pocket/corpus.yaml.")],
+    set_: Assignments = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that draw.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Draw the pictures that pocket learns from and is measured on."""
+    from vl2.corpus.pocket.build import build_corpus
+
+    typer.echo(f"Written to {build_corpus(recipe, set_ or [], workers)}.", err=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def run(
+    recipe: Annotated[Path, typer.Argument(help="A corpus recipe: sources, steps, formats.")],
+    set_: Assignments = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that work on blocks of rows.")] = 2,
+    debug: Debug = False,
+) -> None:
+    """Take records through the steps of a recipe and write them; a run that was stopped goes on where it was."""
+    from vl2.corpus.recipe import load_recipe
+    from vl2.corpus.run import run_recipe
+    from vl2.corpus.run_local import LocalExecutor
+
+    loaded = load_recipe(recipe, set_)
+    with LocalExecutor(workers) as executor:
+        out = run_recipe(loaded, executor, _show)
+    typer.echo(f"Written to {out}. What became of the rows: vl2 corpus report {out}", err=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a corpus run.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; report.html in the folder.")] = None,
+    samples: Annotated[int, typer.Option(min=0, help="Rows shown of the kept, and of each reason.")] = 8,
+    debug: Debug = False,
+) -> None:
+    """Write one HTML page: rows by step, reasons, histograms, samples with pictures and boxes, licences, languages."""
+    from vl2.corpus.report import write_report
+
+    typer.echo(f"Written to {write_report(folder, out or folder / 'report.html', samples)}.", err=True)
+
+
+def _show(progress: Progress) -> None:
+    line = (
+        f"{progress.name}: {progress.num_done} of {progress.num_blocks} blocks, "
+        f"{progress.rows_per_s:,.0f} rows/s, {progress.seconds_left:,.0f} s left"
+    )
+    is_last = progress.num_done == progress.num_blocks
+    if sys.stderr.isatty():  # one line that changes; in a file, ten of each part
+        typer.echo(f"\r{line}\x1b[K", nl=is_last, err=True)
+    elif is_last or progress.num_done % max(1, progress.num_blocks // 10) == 0:
+        typer.echo(line, err=True)

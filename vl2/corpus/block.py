@@ -1,0 +1,161 @@
+"""Block: neighbouring rows of one source, the unit of work, of what a worker holds and of what a kill costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from vl2.core.sample import Sample
+from vl2.corpus.gathering import take
+from vl2.corpus.ingest import ingest
+from vl2.corpus.manifest import Passed, Receipt, Written, count, write_receipt, write_whole
+from vl2.corpus.recipe import Recipe, Stage, stages_of
+from vl2.corpus.step import Batch, Step, count_kept, is_kept
+from vl2.corpus.tar import pack, unpack
+from vl2.corpus.verdict import apply_verdict
+from vl2.corpus.write import FORMATS
+from vl2.data.faults import Fault
+from vl2.data.records import RecordList, open_records
+
+
+@dataclass(frozen=True)
+class Span:
+    """Rows `first` up to `stop` of the recipe's source of that number."""
+
+    source: int
+    first: int
+    stop: int
+
+
+@dataclass(frozen=True)
+class StageWork:
+    """One stage, block by block: what an executor runs, on any machine that sees the folders."""
+
+    recipe: Recipe
+    stage: int
+    spans: tuple[Span, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Return where the blocks of this stage lie."""
+        return stage_folder(self.recipe, self.stage)
+
+    def __call__(self, block: int) -> int:
+        """Read a block, run the steps, write what came out and then the receipt; return the number of rows."""
+        stage, steps = _stage(self.recipe, self.stage)
+        batch, first, skipped = self._read(stage, block)
+        passed = [first]
+        for step in steps:
+            after = step.run(batch)
+            passed.append(_compare(step.name, step.version, batch, after))
+            batch = after
+        files = [write_whole(self.folder / shard_name(block), pack(batch))]
+        if stage.closing is not None:
+            taken = take(stage.closing.gathering, stage.closing.settings, batch)
+            files.append(write_whole(self.folder / taken_name(block), taken))
+        _finish(self.folder, block, batch, files, passed, skipped)
+        return len(batch)
+
+    def _read(self, stage: Stage, block: int) -> tuple[Batch, Passed, dict[str, int]]:
+        """Return a block's rows, what its first step did to them, and the rows that could not be read."""
+        if stage.opening is None:
+            span = self.spans[block]
+            source = self.recipe.sources[span.source]
+            records = _open(source.path, source.images)
+            rows = [records[row] for row in range(span.first, span.stop)]
+            read = [row for row in rows if isinstance(row, Sample)]
+            batch = [ingest(row, source) for row in read]
+            faults = [row.reason for row in rows if isinstance(row, Fault)]
+            return batch, _compare("ingest", 1, read, batch), count(faults)
+        before = stage_folder(self.recipe, self.stage - 1)
+        rows = unpack((before / shard_name(block)).read_bytes())
+        kind = stage.opening.kind
+        batch = apply_verdict(before, block, rows, kind.name)
+        return batch, _compare(kind.name, kind.version, rows, batch), {}
+
+
+@dataclass(frozen=True)
+class WriteWork:
+    """The kept rows in one format, a shard a block."""
+
+    recipe: Recipe
+    format: str
+
+    @property
+    def folder(self) -> Path:
+        """Return where the shards of this format lie."""
+        return Path(self.recipe.out) / self.format
+
+    def __call__(self, block: int) -> int:
+        """Write one shard and its receipt; return the number of rows."""
+        last = stage_folder(self.recipe, len(stages_of(self.recipe)) - 1)
+        rows = unpack((last / shard_name(block)).read_bytes())
+        files, faults = FORMATS[self.format](list(filter(is_kept, rows)), self.folder, f"{block:08d}")
+        _finish(self.folder, block, rows, files, [], count(faults))
+        return len(rows)
+
+
+Work = StageWork | WriteWork
+
+
+def plan_spans(recipe: Recipe) -> tuple[Span, ...]:
+    """Cut all sources into blocks. Raises VL2Error on a source that is not there."""
+    spans: list[Span] = []
+    for number, source in enumerate(recipe.sources):
+        num_rows = len(_open(source.path, source.images))
+        firsts = range(0, num_rows, recipe.block_rows)
+        spans += [Span(number, first, min(first + recipe.block_rows, num_rows)) for first in firsts]
+    return tuple(spans)
+
+
+def stage_folder(recipe: Recipe, stage: int) -> Path:
+    """Return where the blocks of a stage lie."""
+    return Path(recipe.out) / f"stage-{stage}"
+
+
+def shard_name(block: int) -> str:
+    """Return the name of a block's rows."""
+    return f"{block:08d}.tar"
+
+
+def taken_name(block: int) -> str:
+    """Return the name of what the step at the end of a stage takes of a block."""
+    return f"{block:08d}.npz"
+
+
+@lru_cache(maxsize=8)  # of this process: files are scanned once, not once a block
+def _open(path: str, images: str | None) -> RecordList:
+    return open_records(path, images)
+
+
+_built: dict[tuple[str, int], tuple[Stage, list[Step]]] = {}  # of this process: benchmarks are read once
+
+
+def _stage(recipe: Recipe, number: int) -> tuple[Stage, list[Step]]:
+    key = (recipe.fingerprint(), number)
+    if key not in _built:
+        stage = stages_of(recipe)[number]
+        _built[key] = (stage, stage.build_steps())
+    return _built[key]
+
+
+def _compare(step: str, version: int, before: Batch, after: Batch) -> Passed:
+    rejected = Counter(
+        str(new.decision["reason"]) for old, new in zip(before, after, strict=True) if is_kept(old) and not is_kept(new)
+    )
+    return Passed(
+        step=step, version=version, kept_before=count_kept(before), kept=count_kept(after),
+        reasons=dict(sorted(rejected.items())),
+    )  # fmt: skip
+
+
+def _finish(folder: Path, block: int, batch: Batch, files: Sequence[Written], passed: Sequence[Passed],
+            skipped: dict[str, int]) -> None:  # fmt: skip
+    receipt = Receipt(
+        block=block, num_rows=len(batch), num_kept=count_kept(batch), files=tuple(files), steps=tuple(passed),
+        skipped=skipped,
+    )  # fmt: skip
+    write_receipt(folder, receipt)

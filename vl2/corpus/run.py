@@ -1,0 +1,103 @@
+"""Run: a recipe from its sources to its shards, stage by stage. What is finished is never done again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from vl2.core.errors import VL2Error
+from vl2.corpus.block import Span, StageWork, Work, WriteWork, plan_spans, taken_name
+from vl2.corpus.gathering import Gathered
+from vl2.corpus.manifest import (
+    RECEIPTS,
+    clear_incomplete,
+    is_finished,
+    locked,
+    to_line,
+    write_manifest,
+    write_whole,
+)
+from vl2.corpus.recipe import Gather, Recipe, stages_of
+from vl2.corpus.run_local import Executor
+from vl2.corpus.verdict import is_judged, write_verdict
+
+PIN = "recipe.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Where a run stands: blocks done and in all, and rows since it was started."""
+
+    name: str
+    num_done: int
+    num_blocks: int
+    num_rows: int
+    seconds: float
+    num_done_here: int
+
+    @property
+    def rows_per_s(self) -> float:
+        """Return the rate since the start of this part."""
+        return self.num_rows / self.seconds if self.seconds else 0.0
+
+    @property
+    def seconds_left(self) -> float:
+        """Return how long the rest of this part takes at this rate."""
+        return (self.num_blocks - self.num_done) * self.seconds / self.num_done_here if self.num_done_here else 0.0
+
+
+Show = Callable[[Progress], None]
+
+
+def run_recipe(recipe: Recipe, executor: Executor, show: Show) -> Path:
+    """Build the corpus; return its folder. Raises VL2Error when the folder holds another one."""
+    out = Path(recipe.out)
+    with locked(out):
+        spans = plan_spans(recipe)
+        _pin(out, recipe, spans)
+        clear_incomplete(out)
+        for number, stage in enumerate(stages_of(recipe)):
+            work = StageWork(recipe, number, spans)
+            _do_all(work, len(spans), executor, show)
+            if stage.closing is not None and not is_judged(work.folder):
+                _judge(work.folder, len(spans), stage.closing)
+        for name in recipe.write:
+            _do_all(WriteWork(recipe, name), len(spans), executor, show)
+    return out
+
+
+def _do_all(work: Work, num_blocks: int, executor: Executor, show: Show) -> None:
+    (work.folder / RECEIPTS).mkdir(parents=True, exist_ok=True)
+    left = [block for block in range(num_blocks) if not is_finished(work.folder, block)]
+    started, num_rows = time.monotonic(), 0
+    for number, rows in enumerate(executor.run(work, left), 1):
+        num_rows += rows
+        show(
+            Progress(
+                name=work.folder.name, num_done=num_blocks - len(left) + number, num_blocks=num_blocks,
+                num_rows=num_rows, seconds=time.monotonic() - started, num_done_here=number,
+            )
+        )  # fmt: skip
+    write_manifest(work.folder, num_blocks)
+
+
+def _judge(folder: Path, num_blocks: int, gather: Gather) -> None:
+    gathered = Gathered([folder / taken_name(block) for block in range(num_blocks)])
+    write_verdict(folder, gather.gathering.refuse(gathered, gather.settings))
+
+
+def _pin(out: Path, recipe: Recipe, spans: tuple[Span, ...]) -> None:
+    """Write down what is built here, or compare it with what was."""
+    values = {name: value for name, value in asdict(recipe).items() if name != "out"}
+    rows = [sum(span.stop - span.first for span in spans if span.source == n) for n in range(len(recipe.sources))]
+    told = to_line({"recipe": values, "fingerprint": recipe.fingerprint(), "rows": rows})
+    path = out / PIN
+    if not path.exists():
+        write_whole(path, told)
+    elif path.read_bytes() != told:
+        raise VL2Error(
+            str(out), "holds a corpus of another recipe, or its sources have changed",
+            do="Set another out, or remove the folder.",
+        )  # fmt: skip
