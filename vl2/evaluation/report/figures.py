@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from vl2.evaluation.report.rows import ScoreRow
+from vl2.evaluation.report.rows import ScoreRow, parameters
 from vl2.evaluation.results import Results
 
 WIDTH, HEIGHT = 680, 380
@@ -15,6 +15,7 @@ MARGIN = 0.08  # of the range, beyond the outermost points
 TICKS = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # billions
 NUM_LINES = 5
 LEVELS = 5
+FEWEST_POINTS = 3
 DASHES = ("", "6 3", "2 3", "8 3 2 3", "1 4", "10 4")
 
 
@@ -48,15 +49,15 @@ class Scale:
 
 
 def scatter(rows: Sequence[ScoreRow], title: str) -> str:
-    """Return scores against activated parameters, logarithmic; "" when nobody's size is known."""
+    """Return scores against activated parameters, logarithmic; "" when there are too few to compare."""
     known = [row for row in rows if row.activated]
-    if not known:
+    if len(known) < FEWEST_POINTS:
         return ""
     x = Scale([row.activated or 0 for row in known], LEFT, WIDTH - RIGHT, is_log=True)
     reach = [value for row in known for value in (row.low, row.high, row.score) if value is not None]
     y = Scale(reach, HEIGHT - BOTTOM, TOP)
     marks = "".join(_mark(row, x, y) for row in sorted(known, key=lambda row: row.is_family))
-    labels = [(tick, f"{tick:g} B") for tick in TICKS if x.within(tick)]
+    labels = [(tick, parameters(tick)) for tick in TICKS if x.within(tick)]
     return _figure(f"{title}: score against activated parameters", [*_axes(x, y, labels), marks])
 
 
@@ -97,7 +98,7 @@ def _mark(row: ScoreRow, x: Scale, y: Scale) -> str:
     anchor, offset = ("end", -9) if at_end else ("start", 9)
     label = f'<text class="{kind}" x="{left + offset:.1f}" y="{top + 4:.1f}" text-anchor="{anchor}">{name}</text>'
     shown = label if row.is_family else ""
-    tip = f"<title>{name}: {row.score:g}, {row.activated:g} B activated</title>"
+    tip = f"<title>{name}: {row.score:g}, {parameters(row.activated)} activated</title>"
     return f'{whisker}<circle class="{kind}" cx="{left:.1f}" cy="{top:.1f}" r="5">{tip}</circle>{shown}'
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from vl2.evaluation.report.rows import ScoreRow, by_task, plain_runs, score_rows
+from vl2.evaluation.report.rows import ScoreRow, by_task, parameters, plain_runs, score_rows
 from vl2.evaluation.results import Results
 from vl2.evaluation.summary import Part, Summary
 
@@ -50,7 +50,7 @@ def _worse(one: Summary) -> str:
 
 
 def _row(row: ScoreRow) -> str:
-    size = f"{row.activated:.3g} B" if row.activated else ""
+    size = parameters(row.activated)
     interval = "" if row.low is None or row.high is None else f"{row.low:.1f} to {row.high:.1f}"
     name = row.model.translate(SPECIAL)
     name = f"**{name}**" if row.is_run else name

@@ -9,7 +9,7 @@ from html import escape
 from pathlib import Path
 
 from vl2.evaluation.report.figures import degradation_curves, scatter
-from vl2.evaluation.report.rows import ScoreRow, by_task, plain_runs, score_rows
+from vl2.evaluation.report.rows import ScoreRow, by_task, parameters, plain_runs, score_rows
 from vl2.evaluation.report.wrong import MOST_WRONG, WrongAnswer, wrong_answers
 from vl2.evaluation.results import Results
 from vl2.evaluation.summary import Part
@@ -67,7 +67,7 @@ def _table(rows: Sequence[ScoreRow]) -> str:
 
 def _table_row(row: ScoreRow, low: float, spread: float) -> str:
     kind = "run" if row.is_run else "family" if row.is_family else "other"
-    size = f"{row.activated:.3g} B" if row.activated else ""
+    size = parameters(row.activated)
     interval = bar = ""
     if row.low is not None and row.high is not None:
         interval = f"{row.low:.1f} to {row.high:.1f}"
@@ -76,7 +76,8 @@ def _table_row(row: ScoreRow, low: float, spread: float) -> str:
     at = f'<b style="left:{100 * (row.score - low) / spread:.1f}%"></b>'
     return (
         f'<tr class="{kind}"><td>{escape(row.model)}</td><td class="number">{size}</td>'
-        f'<td class="number">{row.score:.1f}</td><td>{interval}</td><td><div class="track">{bar}{at}</div></td>'
+        f'<td class="number">{row.score:.1f}</td><td class="span">{interval}</td>'
+        f'<td><div class="track">{bar}{at}</div></td>'
         f"<td>{escape(row.note)}</td><td>{escape(row.source)}</td></tr>"
     )
 
@@ -97,7 +98,7 @@ def _part(part: Part) -> str:
     track = f'<i style="left:{begin:.1f}%;width:{end - begin:.1f}%"></i>{at}'
     return (
         f'<tr class="run"><td>{escape(part.name) or "(none)"}</td><td class="number">{part.num_rows} rows</td>'
-        f'<td class="number">{part.score:.1f}</td><td>{part.low:.1f} to {part.high:.1f}</td>'
+        f'<td class="number">{part.score:.1f}</td><td class="span">{part.low:.1f} to {part.high:.1f}</td>'
         f'<td><div class="track">{track}</div></td></tr>'
     )
 

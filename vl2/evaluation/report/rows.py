@@ -38,6 +38,13 @@ class ScoreRow:
         return self.group in (RUN, OURS)
 
 
+def parameters(billions: float | None) -> str:
+    """Return a number of parameters as people write it; "" when it is not known."""
+    if not billions:
+        return ""
+    return f"{billions:.3g} B" if billions >= 0.1 else f"{1000 * billions:.3g} M"
+
+
 def columns_of(summary: Summary) -> str:
     """Return the published column that a run compares with; the splits of RefCOCO have one each."""
     if summary.published.startswith("RefCOCO") and summary.split:
