@@ -27,6 +27,7 @@ def serve(
     ] = None,
     api_key_file: Annotated[Path | None, typer.Option(help="Keys, one a line.")] = None,
     insecure: Annotated[bool, typer.Option("--insecure", help="Listen to other machines without a key.")] = False,
+    adapter: Annotated[str | None, typer.Option(help="A fine-tuned adapter's folder, in PEFT's format.")] = None,
     quantize: Annotated[Literal["8", "4"] | None, typer.Option(help="Quantise to so many bits first.")] = None,
     max_model_len: Annotated[int | None, typer.Option(help="Most tokens of prompt and answer.")] = None,
     rope_scaling: Annotated[
@@ -68,7 +69,10 @@ def serve(
         "tensor_parallel_size": tensor_parallel_size, "pipeline_parallel_size": pipeline_parallel_size,
         "vllm_arg": tuple(vllm_arg or ()),
     }  # fmt: skip
-    ours = {"quantize": quantize, "rope_scaling": rope_scaling, "device": device, "cache_dtype": cache_dtype}
+    ours = {
+        "adapter": adapter, "quantize": quantize, "rope_scaling": rope_scaling, "device": device,
+        "cache_dtype": cache_dtype,
+    }  # fmt: skip
     check_engine(engine, upstream, ours | {"draft_tokens": draft_tokens or None}, vllms)
     settings = read_settings(config, {name: value for name, value in given.items() if value is not None})
 
@@ -90,7 +94,7 @@ def serve(
     folder = model if quantize is None else quantized(model, int(quantize))
     loaded = assistant.load(
         folder, device=device, dtype=dtype, max_context=max_model_len, rope_scaling=rope_scaling,
-        num_draft_tokens=draft_tokens, cache_dtype=cache_dtype,
+        num_draft_tokens=draft_tokens, cache_dtype=cache_dtype, adapter=adapter,
     )  # fmt: skip
     show_addresses(settings, name)
     serve(loaded, settings, name)

@@ -7,12 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from vl2.core.batch import Batch, ModelInput
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.data.faults import Fault
 from vl2.data.order import Rounds
 from vl2.processor import Processor
+from vl2.train.augment import augmented
 
 MOST_TRIES = 100  # samples in a row that cannot be used
 
@@ -33,6 +36,7 @@ class Source:
     processor: Processor
     max_tokens: int
     seed: int
+    is_augmented: bool = False
     skipped: Counter[str] = field(default_factory=Counter)  # by reason
 
     def __post_init__(self) -> None:
@@ -45,7 +49,7 @@ class Source:
     def _usable(self, place: int) -> ModelInput:
         index = self.rounds[place]
         for step in range(min(MOST_TRIES, len(self.rows))):
-            ready = self.read(self.rows[(index + step) % len(self.rows)])
+            ready = self.read(self.rows[(index + step) % len(self.rows)], place)
             if ready is not None:
                 return ready
         raise VL2Error(
@@ -53,13 +57,15 @@ class Source:
             do="Correct the data.",
         )  # fmt: skip
 
-    def read(self, row: int) -> ModelInput | None:
-        """Return a sample as the model reads it, or None and count the reason."""
+    def read(self, row: int, place: int | None = None) -> ModelInput | None:
+        """Return a sample as the model reads it, or None and count the reason; at a place, as it is shown there."""
         sample = self.samples[row]
         if isinstance(sample, Fault):
             self.skipped[sample.reason] += 1
             return None
         try:
+            if self.is_augmented and place is not None:
+                sample = augmented(sample, np.random.default_rng((self.seed, place)))
             ready = self.processor(sample, for_training=True, mask_prompt=True, keep_marks=True)
         except VL2Error as error:
             self.skipped[f"{type(error).__name__} {error.thing}"[:80]] += 1

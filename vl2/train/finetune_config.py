@@ -18,7 +18,7 @@ class FinetuneConfig:
     alpha: float = 0.0  # 0: twice the rank
     parts: tuple[str, ...] = ("attention", "experts", "mlp", "vision", "adaptor")
     part_rates: dict[str, float] = field(default_factory=dict)  # factors of the learning rate, such as vision: 0.1
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0
     clip: float = 1.0
     warmup_share: float = 0.05
@@ -28,6 +28,7 @@ class FinetuneConfig:
     aux_weight: float = 1e-3
     replay: tuple[str, ...] = ()  # what the model could do before, so that it still can
     replay_share: float = 0.3  # of each batch
+    augment: bool = True  # show boxed pictures in ever new frames, boxes moved along
     eval_data: tuple[str, ...] = ()  # nothing: a share of the data is held out
     eval_share: float = 0.1
     eval_every: int = 0  # steps; 0: ten times in all

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import torch
 
@@ -38,7 +39,7 @@ def build_finetuner(config: FinetuneConfig) -> Finetuner:
 
     samples = open_records(config.data)
     rows, held_out = split(config, len(samples))
-    new = source(samples, rows, config.seed)
+    new = replace(source(samples, rows, config.seed), is_augmented=config.augment)
     looked_at = new
     if config.eval_data:
         looked_at = source(open_records(config.eval_data), (), config.seed)
