@@ -70,7 +70,10 @@ def run(
 
 
 app.add_typer(evaluation_data.app, name="data")
-for verb in (evaluation_results.score, evaluation_results.report, evaluation_results.compare):
+for verb in (
+    evaluation_results.score, evaluation_results.report, evaluation_results.compare, evaluation_results.submit,
+    evaluation_results.gallery,
+):  # fmt: skip
     app.command(epilog=EXIT_CODES)(verb)
 app.command("list", epilog=EXIT_CODES)(evaluation_data.list_tasks)
 app.command(epilog=EXIT_CODES)(evaluation_data.cases)

@@ -71,6 +71,34 @@ def compare(first: Run, second: Run, as_json: Json = False, debug: Debug = False
         typer.echo(json.dumps(to_dict(found)) if as_json else str(found))
 
 
+def submit(
+    run: Run,
+    out: Annotated[Path, typer.Option("--out", "-o", help="The file for the benchmark's server.")],
+    data: Annotated[Path | None, typer.Option(help="Where the rows lie now, if elsewhere.")] = None,
+    debug: Debug = False,
+) -> None:
+    """Write the answers of a run as the server of its benchmark takes them."""
+    from vl2.cli.evaluation_run import job_from
+    from vl2.evaluation.submission import write_submission
+
+    number = write_submission(run, job_from(run, data, None), out)
+    typer.echo(f"{number} answers written to {out}.", err=True)
+
+
+def gallery(
+    name: Annotated[str, typer.Argument(help="vqa, multi-image, storytelling, grounding, .. as in the paper.")],
+    images: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="The pictures to talk about.")],
+    model: Annotated[str, typer.Option(help="pocket, tiny, small, base, a folder or a hub name.")] = "pocket",
+    debug: Debug = False,
+) -> None:
+    """Lead the conversations of one of the paper's qualitative sets, about your pictures."""
+    from vl2.engine import assistant
+    from vl2.evaluation.galleries import show_gallery
+
+    for turn in show_gallery(assistant.load(model), name, images):
+        typer.echo(f"[{', '.join(turn.pictures)}] {turn.question}\n  {turn.answer.text}")
+
+
 def _task_folders(runs: list[Path], file: str) -> list[Path]:
     """Return the folders that hold a file: those given, or the ones right within them. Raises VL2Error."""
     from vl2.core.errors import VL2Error
