@@ -1,4 +1,4 @@
-"""Every benchmark runs from a little file in each of its true formats, through pocket, to its score."""
+"""Every benchmark runs from a little file in each of its true formats, through pocket, to its score and report."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from vl2.evaluation.answerers.engine import EngineAnswerer, identity_of
 from vl2.evaluation.answerers.replay import ReplayAnswerer
 from vl2.evaluation.job import Job
 from vl2.evaluation.loaders import open_rows
+from vl2.evaluation.report import write_report
 from vl2.evaluation.results import read_results
 from vl2.evaluation.runner import run_job
 from vl2.evaluation.scoring import has_gold
@@ -52,6 +53,8 @@ def test_from_a_file_through_pocket_to_a_score(pocket, format_, name, tmp_path):
         assert results.summary.low <= results.summary.score <= results.summary.high
         assert all(line.said for line in results.lines)
         assert read_results(tmp_path / profile) == results
+        write_report([tmp_path / profile], tmp_path / "report.html")
+        assert job.task.title in (tmp_path / "report.html").read_text(encoding="utf-8")
         replayed = run_job(job, ReplayAnswerer(tmp_path / profile), tmp_path / f"{profile}-again")
         assert replayed == results
 
