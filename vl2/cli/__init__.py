@@ -7,7 +7,20 @@ from typing import Annotated
 import typer
 
 import vl2
-from vl2.cli import bench, chat, corpus, evaluation, inspection, models, plan, quantize, serve, training, verbs
+from vl2.cli import (
+    bench,
+    chat,
+    corpus,
+    evaluation,
+    inspection,
+    models,
+    plan,
+    plan_training,
+    quantize,
+    serve,
+    training,
+    verbs,
+)
 from vl2.cli.guard import EXIT_CODES, GuardedGroup
 from vl2.cli.options import with_run_options
 
@@ -27,6 +40,7 @@ app.add_typer(evaluation.app, name="eval")
 app.command(epilog=EXIT_CODES)(quantize.quantize)
 app.command(epilog=EXIT_CODES)(bench.bench)
 app.command(epilog=EXIT_CODES)(plan.plan)
+app.command(epilog=EXIT_CODES)(plan_training.plan_training)
 app.command(epilog=EXIT_CODES)(serve.serve)
 
 

@@ -1,0 +1,128 @@
+"""Layout: how processes share a run, and which layouts a model, a batch and a number of GPUs allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from vl2.core.errors import ConfigError
+from vl2.model.config import VL2Config
+from vl2.train.paper import PaperRow
+from vl2.train.planning.units import units_of
+from vl2.train.train_config import ScheduleName
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layout:
+    """Degrees of parallelism. tp is innermost, pp outermost; ep takes its processes from dp_shard and tp."""
+
+    dp_replicate: int = 1
+    dp_shard: int = 1
+    tp: int = 1
+    ep: int = 1
+    pp: int = 1
+    schedule: ScheduleName = "1f1b"
+    chunks: int = 1  # stages of the pipeline in each process
+    microbatch: int = 1  # sequences
+    recompute: bool = False
+
+    @property
+    def num_gpus(self) -> int:
+        """Return the processes."""
+        return self.data_parallel * self.tp * self.pp
+
+    @property
+    def data_parallel(self) -> int:
+        """Return how many processes read other data."""
+        return self.dp_replicate * self.dp_shard
+
+    @property
+    def num_stages(self) -> int:
+        """Return the stages of the pipeline."""
+        return self.pp * self.chunks
+
+    def num_microbatches(self, row: PaperRow) -> int:
+        """Return the forward passes of a step in each process."""
+        return row.batch_size // (self.data_parallel * self.microbatch)
+
+    def __str__(self) -> str:
+        named = {"dp_replicate": self.dp_replicate, "dp_shard": self.dp_shard, "tp": self.tp, "ep": self.ep,
+                 "pp": self.pp, "microbatch": self.microbatch}  # fmt: skip
+        words = [f"{name}={value}" for name, value in named.items() if value > 1 or name == "dp_shard"]
+        if self.pp > 1:
+            words += [f"schedule={self.schedule}", *([f"chunks={self.chunks}"] if self.chunks > 1 else [])]
+        return ",".join([*words, *(["recompute=1"] if self.recompute else [])])
+
+
+def parse_layout(text: str) -> Layout:
+    """Read "dp_shard=4,pp=2,schedule=1f1b". Raises ConfigError on what is no layout."""
+    values: dict[str, str] = {}
+    for word in text.split(","):
+        name, sign, value = word.strip().partition("=")
+        if name not in Layout.__dataclass_fields__ or not sign:
+            valid = ", ".join(Layout.__dataclass_fields__)
+            raise ConfigError("layout", "not name=value", got=repr(word.strip()), expected=valid)
+        values[name] = value
+    schedule = values.pop("schedule", "1f1b")
+    if schedule not in get_args(ScheduleName):
+        raise ConfigError("layout", "no such schedule", got=schedule, expected=", ".join(get_args(ScheduleName)))
+    wrong = [f"{name}={value}" for name, value in values.items() if not value.isdecimal() or int(value) > 1 << 20]
+    if wrong:
+        raise ConfigError("layout", "not a number", got=", ".join(wrong))
+    numbers = {name: int(value) for name, value in values.items()}
+    recompute = bool(numbers.pop("recompute", 0))
+    chunks = numbers.pop("chunks", 1 if schedule != "zbv" else 2)
+    return Layout(schedule=schedule, chunks=chunks, recompute=recompute, **numbers)  # type: ignore[arg-type]
+
+
+def check_layout(layout: Layout, config: VL2Config, row: PaperRow) -> None:
+    """Raise ConfigError, with the valid choices, on a layout that cannot run."""
+    language = config.language_config
+    heads, experts = language.num_attention_heads, language.n_routed_experts or 1
+    for name in ("dp_replicate", "dp_shard", "tp", "ep", "pp", "chunks", "microbatch"):
+        if getattr(layout, name) < 1:
+            raise ConfigError(name, "must be positive", got=getattr(layout, name))
+    if heads % layout.tp:
+        raise ConfigError("tp", f"does not divide {heads} heads", got=layout.tp, expected=_choices(divisors(heads)))
+    shared = layout.dp_shard * layout.tp
+    valid = [ep for ep in divisors(shared) if not experts % ep]
+    if layout.ep not in valid:
+        thing = f"must divide {experts} experts and dp_shard * tp = {shared}"
+        raise ConfigError("ep", thing, got=layout.ep, expected=_choices(valid))
+    _check_pipeline(layout, config, row)
+    if row.batch_size % (layout.data_parallel * layout.microbatch):
+        raise ConfigError(
+            "dp_replicate * dp_shard * microbatch", f"does not divide the batch of {row.batch_size}",
+            got=layout.data_parallel * layout.microbatch, expected=_choices(divisors(row.batch_size)),
+        )  # fmt: skip
+
+
+def divisors(number: int) -> list[int]:
+    """Return all divisors in order."""
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def _check_pipeline(layout: Layout, config: VL2Config, row: PaperRow) -> None:
+    num_units = len(units_of(config))
+    if layout.num_stages > num_units:
+        raise ConfigError("pp", "more stages than units", got=layout.num_stages, expected=f"at most {num_units}")
+    if layout.pp == 1 and layout.chunks > 1:
+        raise ConfigError("chunks", "need a pipeline", got=layout.chunks, expected="1, or pp above 1")
+    several = layout.schedule in ("interleaved", "zbv")
+    if layout.pp > 1 and several is (layout.chunks == 1):
+        needed = "above 1" if several else "1"
+        raise ConfigError("chunks", f"do not fit {layout.schedule}", got=layout.chunks, expected=needed)
+    if layout.schedule == "zbv" and layout.pp > 1 and layout.chunks != 2:
+        raise ConfigError("chunks", "do not fit zbv", got=layout.chunks, expected="2")
+    count = layout.num_microbatches(row)
+    rounds = max(1, count // layout.pp)
+    if layout.schedule == "interleaved" and layout.pp > 1 and count % rounds:
+        raise ConfigError(
+            "microbatches", "do not come in equal rounds", got=count, expected=f"a multiple of {layout.pp}",
+            do="Choose another microbatch or data-parallel degree.",
+        )  # fmt: skip
+
+
+def _choices(numbers: list[int]) -> str:
+    shown = [str(number) for number in numbers[:16]]
+    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)

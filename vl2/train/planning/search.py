@@ -1,0 +1,119 @@
+"""Search: the fastest layout that fits a number of GPUs, or why there is none and what would be near."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import product
+
+from vl2.core.errors import ConfigError, MemoryPreflightError
+from vl2.train.planning.estimate import Estimate, Job, estimate, least_seconds, memory_of
+from vl2.train.planning.hardware import MACHINES
+from vl2.train.planning.layout import Layout, check_layout, divisors
+from vl2.train.planning.memory import USABLE_SHARE, RankMemory
+from vl2.train.train_config import ScheduleName
+
+MOST_PP, MOST_TP, MOST_EP = 16, 8, 8
+MICROBATCHES = (1, 2, 4)
+PIPELINES: tuple[tuple[ScheduleName, int], ...] = (("1f1b", 1), ("interleaved", 2), ("zero_bubble", 1), ("zbv", 2))
+NUM_FOUND = 8
+GIGA = 1e9
+
+
+def search(job: Job, num_gpus: int) -> list[Estimate]:
+    """Return the fastest that fit, in order. Raises VL2Error when nothing does, with the nearest choices that do."""
+    possible = list(_possible(job, num_gpus))
+    if not possible:
+        fitting = [n for n in range(max(1, num_gpus // 2), 2 * num_gpus + 1) if next(_possible(job, n), None)]
+        near = sorted(sorted(fitting, key=lambda n: abs(n - num_gpus))[:4])
+        raise ConfigError(
+            "num_gpus", f"no layout divides a batch of {job.row.batch_size}", got=num_gpus,
+            expected=", ".join(map(str, near)) or "a divisor of the batch",
+        )  # fmt: skip
+    fitting = [layout for layout in possible if _total(_memory(job, layout)) <= _room(job)]
+    if not fitting:
+        _refuse(job, num_gpus, possible)
+    bounds = sorted(((least_seconds(job, layout), layout) for layout in fitting), key=lambda one: one[0])
+    found: list[Estimate] = []
+    for least, layout in bounds:
+        if len(found) == NUM_FOUND and least > found[-1].step_seconds:
+            break  # none of the others can be among the fastest
+        found = sorted([*found, estimate(job, layout)], key=lambda one: one.step_seconds)[:NUM_FOUND]
+    return found
+
+
+def check_fit(job: Job, found: Estimate) -> None:
+    """Raise MemoryPreflightError when a layout does not fit, with the parts, and one that does."""
+    if found.fits:
+        return
+    raise MemoryPreflightError(
+        str(found.layout), "does not fit", got=_parts(found.peak),
+        expected=f"at most {_room(job) / GIGA:.1f} GB of {job.machine.name}",
+        do=_nearest(job, found.layout.num_gpus),
+    )  # fmt: skip
+
+
+def _possible(job: Job, num_gpus: int) -> Iterator[Layout]:
+    heads, experts = job.config.language_config.num_attention_heads, job.config.language_config.n_routed_experts or 1
+    node = job.machine.node_size
+    for tp in (tp for tp in divisors(heads) if num_gpus % tp == 0 and tp <= min(MOST_TP, node)):
+        for pp in (pp for pp in divisors(num_gpus // tp) if pp <= MOST_PP):
+            data_parallel = num_gpus // (tp * pp)
+            shards = [d for d in divisors(data_parallel) if d in (1, data_parallel) or d * tp in (node // 2, node)]
+            for shard, (schedule, chunks) in product(shards, PIPELINES if pp > 1 else PIPELINES[:1]):
+                eps = [ep for ep in divisors(shard * tp) if ep <= MOST_EP and experts % ep == 0]
+                for ep, microbatch, recompute in product(eps, MICROBATCHES, (False, True)):
+                    layout = Layout(
+                        dp_replicate=data_parallel // shard, dp_shard=shard, tp=tp, ep=ep, pp=pp, schedule=schedule,
+                        chunks=chunks, microbatch=microbatch, recompute=recompute,
+                    )  # fmt: skip
+                    if _is_possible(layout, job):
+                        yield layout
+
+
+def _is_possible(layout: Layout, job: Job) -> bool:
+    try:
+        check_layout(layout, job.config, job.row)
+    except ConfigError:
+        return False
+    return True
+
+
+def _memory(job: Job, layout: Layout) -> RankMemory:
+    return max(memory_of(job, layout), key=_total)
+
+
+def _total(memory: RankMemory) -> float:
+    return memory.total
+
+
+def _room(job: Job) -> float:
+    return USABLE_SHARE * job.machine.memory
+
+
+def _refuse(job: Job, num_gpus: int, possible: list[Layout]) -> None:
+    least = min((_memory(job, layout) for layout in possible), key=_total)
+    raise MemoryPreflightError(
+        f"{job.row.variant} {job.row.stage}", f"does not fit {num_gpus} x {job.machine.name}", got=_parts(least),
+        expected=f"at most {_room(job) / GIGA:.1f} GB each", do=_nearest(job, num_gpus),
+    )  # fmt: skip
+
+
+def _nearest(job: Job, num_gpus: int) -> str:
+    """Name a layout that fits as many GPUs, more of them, or others."""
+    choices = [(job, num_gpus), (job, 2 * num_gpus), (job, 4 * num_gpus), (job, 8 * num_gpus)]
+    choices += [(replace(job, machine=other), num_gpus) for other in MACHINES.values() if other != job.machine]
+    found = []
+    for other, number in choices:
+        if other.machine.memory < job.machine.memory:
+            continue
+        layout = next((one for one in _possible(other, number) if _total(_memory(other, one)) <= _room(other)), None)
+        if layout is not None:
+            found.append(f"{number} x {other.machine.name} ({layout})")
+    return f"What fits: {'; '.join(found[:3])}." if found else "Use more GPUs."
+
+
+def _parts(memory: RankMemory) -> str:
+    parts = {name: size for name, size in vars(memory).items() if size >= GIGA / 20}
+    shown = " + ".join(f"{name} {size / GIGA:.1f}" for name, size in parts.items())
+    return f"{memory.total / GIGA:.1f} GB = {shown}"

@@ -1,0 +1,94 @@
+"""What one run of a paper stage needs; recipes/tiny, small and base are this as YAML."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from vl2.core.errors import ConfigError
+from vl2.train.paper import PaperRow, PaperStage, Variant, paper_row
+
+ScheduleName = Literal["gpipe", "1f1b", "interleaved", "zero_bubble", "zbv"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainConfig:
+    """A stage of Table 2, on data, in a layout. What is None is as the paper has it."""
+
+    variant: Variant
+    stage: PaperStage
+    model: str  # weights to begin with: a folder in the official layout, or the `out` of the stage before
+    out: str  # the folder of this run: log, checkpoints
+    data: dict[str, float]  # files, folders or URLs of records: share of the tokens, in any unit
+    tokenizer: str | None = None  # a folder; None: that of `model`
+    eval_data: tuple[str, ...] = ()
+
+    # How processes share the work. Processes are the product of dp_replicate, dp_shard, tp and pp.
+    dp_replicate: int = 1
+    dp_shard: int = 1
+    tp: int = 1
+    ep: int = 1  # takes its processes from dp_shard and tp
+    pp: int = 1
+    schedule: ScheduleName = "1f1b"
+    chunks: int = 1  # stages of the pipeline that each process holds
+    microbatch: int = 1  # sequences of one forward pass
+    precision: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; master weights are float32
+    recompute: bool = False  # keep only what goes into a layer, and compute the layer again in backward
+
+    pack_tiles: int = 18  # the most tiles of a sequence
+    num_lanes: int | None = None  # of the data, the most data-parallel processes; None: as many as there are
+    num_workers: int = 4  # that decode images, in each process
+    seed: int = 0
+    log_every: int = 10  # steps
+    eval_every: int = 1000
+    save_every: int = 500
+    keep_last: int = 3  # checkpoints
+
+    # For other than the paper's sizes, as toys are.
+    num_steps: int | None = None
+    batch_size: int | None = None  # sequences a step, over all processes
+    sequence_length: int | None = None
+    learning_rate: float | None = None
+    warmup_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dp_replicate", "dp_shard", "tp", "ep", "pp", "chunks", "microbatch", "log_every", "keep_last"):
+            if getattr(self, name) < 1:
+                raise ConfigError(name, "must be positive", got=getattr(self, name))
+        if not self.data or min(self.data.values()) <= 0:
+            raise ConfigError("data", "needs records with positive shares", got=self.data)
+        rows = self.row.batch_size
+        if rows % (self.data_parallel * self.microbatch):
+            raise ConfigError(
+                "microbatch", "does not divide the batch over the data-parallel processes", got=self.microbatch,
+                expected=f"a divisor of {rows} / {self.data_parallel}",
+            )  # fmt: skip
+
+    @property
+    def row(self) -> PaperRow:
+        """Return the column of Table 2 with this run's changes."""
+        return replace(paper_row(self.variant, self.stage), **self._changes())
+
+    @property
+    def steps(self) -> int:
+        """Return how many steps the run has."""
+        return self.num_steps if self.num_steps is not None else self.row.num_steps
+
+    @property
+    def data_parallel(self) -> int:
+        """Return how many processes read other data."""
+        return self.dp_replicate * self.dp_shard
+
+    @property
+    def num_microbatches(self) -> int:
+        """Return the forward passes of one step in each process."""
+        return self.row.batch_size // (self.data_parallel * self.microbatch)
+
+    @property
+    def num_processes(self) -> int:
+        """Return how many processes the layout takes."""
+        return self.data_parallel * self.tp * self.pp
+
+    def _changes(self) -> dict[str, Any]:
+        names = ("batch_size", "sequence_length", "learning_rate", "warmup_steps")
+        return {name: getattr(self, name) for name in names if getattr(self, name) is not None}
