@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageDraw
 
 from vl2.core.errors import ImageError, VL2Error
-from vl2.processor.degrade import DEGRADATIONS, LEVELS, degrade, degrade_box
+from vl2.processor.degrade import BAND, DEGRADATIONS, GRAINS, LEVELS, NOISE, degrade, degrade_box
+from vl2.processor.images import ImageLimits
 
 SIZE = (160, 120)
 BOX = (90, 20, 130, 70)
@@ -69,6 +70,26 @@ def test_what_is_wrong_is_one_line(picture):
         degrade(picture, "blur", 6)
     with pytest.raises(ImageError):
         degrade(b"no image", "blur", 1)
+
+
+def test_large_images_have_large_grains_and_no_seams():
+    width, height = 2 * GRAINS, 602
+    assert width * height > 2 * BAND, "several bands"
+    noisy = pixels(degrade(png(Image.new("RGB", (width, height), "gray")), "noise", 2))
+    assert (noisy[::2, ::2] == noisy[1::2, 1::2]).all(), "two pixels a grain"
+    assert noisy.std() == pytest.approx(NOISE[1], rel=0.02) and noisy.mean() == pytest.approx(128, abs=0.2)
+    rows = noisy[::2, ::2].reshape(height // 2, -1)
+    assert len(np.unique(rows, axis=0)) == len(rows), "no band repeats another"
+
+
+def test_limits_hold_before_and_after(picture):
+    pixels = SIZE[0] * SIZE[1]
+    with pytest.raises(ImageError, match="too many pixels"):
+        degrade(picture, "blur", 1, limits=ImageLimits(max_pixels=pixels - 1))
+    with pytest.raises(ImageError, match="turned image: too many pixels"):
+        degrade(picture, "rotation", 1, limits=ImageLimits(max_pixels=pixels))
+    with pytest.raises(ImageError, match="degraded image: too large"):
+        degrade(picture, "noise", 5, limits=ImageLimits(max_bytes=len(picture) + 100))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1)])

@@ -13,14 +13,15 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image, ImageFilter
 
-from vl2.core.errors import VL2Error, nearest
-from vl2.processor.images import open_image
+from vl2.core.errors import ImageError, VL2Error, nearest
+from vl2.processor.images import DEFAULT_LIMITS, ImageLimits, open_image
 
 Size = tuple[int, int]
 Box = tuple[float, float, float, float]  # x1, y1, x2, y2 in pixels
 LEVELS = range(1, 6)
 REFERENCE_SIDE = 384  # strengths in pixels are for a side of this, and grow with the image
 BLUR = (1.0, 1.75, 2.5, 3.5, 5.0)  # deviation in pixels
+GRAINS = 1152  # of noise along the longer side: finer ones vanish when a large image becomes tiles
 NOISE = (8.0, 16.0, 28.0, 42.0, 60.0)  # deviation of 256 levels
 QUALITY = (40, 25, 15, 9, 5)  # of JPEG
 LIGHT = (0.6, 0.42, 0.28, 0.18, 0.1)  # what is left of it
@@ -28,18 +29,28 @@ READ_NOISE = 3.0  # of a sensor in the dark, before brightness is lost
 SCALE = (0.7, 0.5, 0.35, 0.25, 0.17)  # to which the sides shrink before they grow back
 DEGREES = (3.0, 7.0, 12.0, 20.0, 30.0)
 FILL = (127, 127, 127)  # of the corners that a turned image leaves empty, as tiles are padded
+BAND = 1 << 18  # pixels that are computed at a time: as floats they take many times their room
 
 
-def degrade(data: bytes, kind: str, level: int, seed: int = 0) -> bytes:
+def degrade(data: bytes, kind: str, level: int, seed: int = 0, *, limits: ImageLimits = DEFAULT_LIMITS) -> bytes:
     """Return the image as PNG, worse by `level` 1..5; the same seed gives the same bytes.
 
-    Raises ImageError on what is no image, VL2Error on an unknown kind or level.
+    Raises ImageError on what is no image and where the image, or what becomes of it, is beyond the limits; VL2Error on
+    an unknown kind or level.
     """
     check(kind, level)
-    image = open_image(data)
+    image = open_image(data, limits=limits)
+    if kind == "rotation":
+        width, height = turned_size(image.size, math.radians(DEGREES[level - 1]))
+        if width * height > limits.max_pixels:
+            got, most = f"{width}x{height}", f"at most {limits.max_pixels}"
+            raise ImageError("turned image", "too many pixels", got=got, expected=most, do="Shrink it.")
     worse = DEGRADATIONS[kind](image, level - 1, np.random.default_rng((seed, level)))
     stream = io.BytesIO()
     worse.save(stream, "PNG", compress_level=1)
+    if stream.tell() > limits.max_bytes:
+        got, most = f"{stream.tell()} bytes", f"at most {limits.max_bytes}"
+        raise ImageError("degraded image", "too large", got=got, expected=most, do="Shrink it.")
     return stream.getvalue()
 
 
@@ -84,7 +95,7 @@ def _blur(image: Image.Image, strength: int, random: np.random.Generator) -> Ima
 
 
 def _noise(image: Image.Image, strength: int, random: np.random.Generator) -> Image.Image:
-    return _from_levels(_levels(image) + random.normal(0, NOISE[strength], (image.height, image.width, 3)))
+    return _by_band(image, lambda levels: levels + _grains(image, len(levels), random) * NOISE[strength])
 
 
 def _jpeg(image: Image.Image, strength: int, random: np.random.Generator) -> Image.Image:
@@ -94,9 +105,12 @@ def _jpeg(image: Image.Image, strength: int, random: np.random.Generator) -> Ima
 
 
 def _low_light(image: Image.Image, strength: int, random: np.random.Generator) -> Image.Image:
-    dark = _levels(image) * LIGHT[strength]
-    shot = random.normal(0, 1, dark.shape) * np.sqrt(np.maximum(dark, 0) * (1 - LIGHT[strength]))
-    return _from_levels(dark + shot + random.normal(0, READ_NOISE, dark.shape))
+    def darken(levels: np.ndarray) -> np.ndarray:
+        dark = levels * LIGHT[strength]
+        deviation = np.sqrt(dark * (1 - LIGHT[strength]) + READ_NOISE**2)  # of the light and of the sensor
+        return dark + _grains(image, len(levels), random) * deviation
+
+    return _by_band(image, darken)
 
 
 def _resample(image: Image.Image, strength: int, random: np.random.Generator) -> Image.Image:
@@ -121,12 +135,27 @@ def _rotation(image: Image.Image, strength: int, random: np.random.Generator) ->
     return canvas
 
 
-def _levels(image: Image.Image) -> np.ndarray:
-    return np.asarray(image, dtype=np.float32)  # [Y, X, C]
+def _by_band(image: Image.Image, change: Callable[[np.ndarray], np.ndarray]) -> Image.Image:
+    """Change the levels [h, W, 3] of an RGB image, whole rows of grains at a time."""
+    worse = Image.new("RGB", image.size)
+    grain = _grain(image)
+    rows = max(1, BAND // (image.width * grain)) * grain
+    for top in range(0, image.height, rows):
+        levels = np.asarray(image.crop((0, top, image.width, min(top + rows, image.height))), np.float32)
+        worse.paste(Image.fromarray(change(levels).round().clip(0, 255).astype(np.uint8)), (0, top))
+    return worse
 
 
-def _from_levels(levels: np.ndarray) -> Image.Image:
-    return Image.fromarray(levels.round().clip(0, 255).astype(np.uint8))
+def _grains(image: Image.Image, rows: int, random: np.random.Generator) -> np.ndarray:
+    """Return normal noise [rows, W, 3] in squares of one grain."""
+    grain = _grain(image)
+    coarse = random.standard_normal((math.ceil(rows / grain), math.ceil(image.width / grain), 3), np.float32)
+    return coarse.repeat(grain, 0).repeat(grain, 1)[:rows, : image.width]
+
+
+def _grain(image: Image.Image) -> int:
+    """Return the pixels along a grain of noise."""
+    return max(1, round(max(image.size) / GRAINS))
 
 
 DEGRADATIONS: dict[str, Callable[[Image.Image, int, np.random.Generator], Image.Image]] = {
