@@ -59,3 +59,10 @@ def test_plans_that_cannot_be(words: tuple[str, ...], message: str) -> None:
     result = run("plan-training", *words)
     assert result.exit_code == 2
     assert message in only_line(result)
+
+
+def test_the_plan_of_a_recipe() -> None:
+    recipe = Path(__file__).parents[2] / "recipes" / "base" / "pretrain.yaml"
+    plan = json.loads(run("plan-training", "--recipe", recipe, "--gpu", "a100", "--json").stdout)
+    assert (plan["variant"], plan["stage"], plan["num_gpus"]) == ("base", "pretrain", 336)
+    assert plan["layout"] == "dp_shard=28,tp=2,pp=6,schedule=interleaved,chunks=2"

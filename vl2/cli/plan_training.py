@@ -24,6 +24,9 @@ def plan_training(
     gpu: Annotated[str, typer.Option(help="a100, h100, h200 or cpu.")] = "h100",
     num_gpus: Annotated[int, typer.Option(min=1, help="How many; a layout that is given says it itself.")] = 8,
     layout: Annotated[str | None, typer.Option(help="Such as dp_shard=4,pp=2; else the fastest is looked for.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Option(help="Take variant, stage and layout of recipes/tiny, small, base.")
+    ] = None,
     visual_share: Annotated[
         float, typer.Option(min=0, max=0.99, help="Of the tokens; a histogram says it too.")
     ] = 0.35,
@@ -37,13 +40,18 @@ def plan_training(
     """Say what a stage of the paper takes: memory, FLOPs, communication, bubble, days and cost. Trains nothing."""
     from dataclasses import replace
 
+    from vl2.core.settings import build, load_yaml
     from vl2.train.planning.estimate import estimate
     from vl2.train.planning.jobs import job_of, measured_imbalance
-    from vl2.train.planning.layout import parse_layout
+    from vl2.train.planning.layout import layout_of, parse_layout
     from vl2.train.planning.search import check_fit, search
     from vl2.train.planning.timeline import draw_timeline
+    from vl2.train.train_config import TrainConfig
 
     given = None if layout is None else parse_layout(layout)
+    if recipe is not None:
+        config = build(TrainConfig, load_yaml(recipe), thing=str(recipe))
+        variant, stage, given = config.variant, config.stage, given or layout_of(config)
     ranks = num_gpus if given is None else given.data_parallel
     imbalance = measured_imbalance(variant, tiles_histogram, ranks)
     job = job_of(variant, stage, gpu, visual_share=visual_share if tiles_histogram is None else imbalance.visual_share)

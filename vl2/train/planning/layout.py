@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import get_args
 
 from vl2.core.errors import ConfigError
 from vl2.model.config import VL2Config
 from vl2.train.paper import PaperRow
 from vl2.train.planning.units import units_of
-from vl2.train.train_config import ScheduleName
+from vl2.train.train_config import ScheduleName, TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +73,11 @@ def parse_layout(text: str) -> Layout:
     recompute = bool(numbers.pop("recompute", 0))
     chunks = numbers.pop("chunks", 1 if schedule != "zbv" else 2)
     return Layout(schedule=schedule, chunks=chunks, recompute=recompute, **numbers)  # type: ignore[arg-type]
+
+
+def layout_of(config: TrainConfig) -> Layout:
+    """Return the layout of a recipe."""
+    return Layout(**{field.name: getattr(config, field.name) for field in fields(Layout)})
 
 
 def check_layout(layout: Layout, config: VL2Config, row: PaperRow) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import product
 
 from vl2.core.errors import ConfigError, MemoryPreflightError
@@ -16,7 +17,7 @@ from vl2.train.train_config import ScheduleName
 MOST_PP, MOST_TP, MOST_EP = 16, 8, 8
 MICROBATCHES = (1, 2, 4)
 PIPELINES: tuple[tuple[ScheduleName, int], ...] = (("1f1b", 1), ("interleaved", 2), ("zero_bubble", 1), ("zbv", 2))
-NUM_FOUND = 8
+NUM_FOUND, NUM_CHOICES = 8, 2
 GIGA = 1e9
 
 
@@ -100,17 +101,19 @@ def _refuse(job: Job, num_gpus: int, possible: list[Layout]) -> None:
 
 
 def _nearest(job: Job, num_gpus: int) -> str:
-    """Name a layout that fits as many GPUs, more of them, or others."""
+    """Name layouts that fit: on as many GPUs, on more of them, or on others."""
     choices = [(job, num_gpus), (job, 2 * num_gpus), (job, 4 * num_gpus), (job, 8 * num_gpus)]
-    choices += [(replace(job, machine=other), num_gpus) for other in MACHINES.values() if other != job.machine]
-    found = []
+    larger = [other for other in MACHINES.values() if other.memory > job.machine.memory]
+    choices += [(replace(job, machine=other), num_gpus) for other in larger]
+    found: list[str] = []
     for other, number in choices:
-        if other.machine.memory < job.machine.memory:
-            continue
-        layout = next((one for one in _possible(other, number) if _total(_memory(other, one)) <= _room(other)), None)
-        if layout is not None:
-            found.append(f"{number} x {other.machine.name} ({layout})")
-    return f"What fits: {'; '.join(found[:3])}." if found else "Use more GPUs."
+        if len(found) == NUM_CHOICES:
+            break
+        fitting = [one for one in _possible(other, number) if _total(_memory(other, one)) <= _room(other)]
+        if fitting:
+            fastest = min(fitting, key=partial(least_seconds, other))
+            found.append(f"{number} x {other.machine.name} ({fastest})")
+    return f"What fits: {'; '.join(found)}." if found else "Use more GPUs."
 
 
 def _parts(memory: RankMemory) -> str:
