@@ -105,12 +105,13 @@ def _formats(formats: Mapping[str, tuple[int, int]]) -> list[str]:
 
 
 def _histograms(look: Look) -> list[str]:
-    plots = [
-        _histogram(name, np.asarray(kept), np.asarray(rejected))
-        for name, (kept, rejected) in sorted(look.quality.items())
-    ]
+    fields = {name: tuple(map(np.asarray, pair)) for name, pair in sorted(look.quality.items())}
+    same = {name: both[0] for name, pair in fields.items() if np.ptp(both := np.concatenate(pair)) == 0}
+    plots = [_histogram(name, *pair) for name, pair in fields.items() if name not in same]
     note = "<p>Blue: kept rows. Orange, on top: rejected rows that got that far.</p>"
-    return ["<h2>Quality</h2>", note, f'<div class="plots">{"".join(plots)}</div>'] if plots else []
+    told = ", ".join(f"{escape(name)} {value:.4g}" for name, value in same.items())
+    tail = [f"<p>The same in all rows: {told}.</p>"] if same else []
+    return ["<h2>Quality</h2>", note, f'<div class="plots">{"".join(plots)}</div>', *tail] if fields else []
 
 
 def _histogram(name: str, kept: np.ndarray, rejected: np.ndarray) -> str:
@@ -161,8 +162,9 @@ def _article(sample: Sample) -> str:
     turns = "".join(
         f"<p><b>{message.role}</b> {_shorten(''.join(map(_told, message.parts)))}</p>" for message in sample.messages
     )
-    because = sample.decision["because_of"] if "because_of" in sample.decision else ""
-    tail = f"<br><small>because of {escape(str(because))}</small>" if because else ""
+    tail = ""
+    if "because_of" in sample.decision:
+        tail = f"<br><small>because of {escape(str(sample.decision['because_of']))}</small>"
     origin = f"{sample.provenance['source']} {sample.provenance['source_id']}"
     return f"<article>{pictures}{turns}<small>{escape(sample.id)}<br>{escape(origin)}</small>{tail}</article>"
 

@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from vl2.core.sample import Sample
+from vl2.corpus.dedup.exact import Exact, refuse_same_ids, take_nothing
+from vl2.corpus.dedup.pictures import NearPictures, refuse_pictures, take_pictures
+from vl2.corpus.dedup.texts import NearTexts, refuse_texts, take_texts
+from vl2.corpus.filters.benchmark import Benchmarks
+from vl2.corpus.filters.code_mix import code_mix
+from vl2.corpus.filters.language import LANGUAGES, language
+from vl2.corpus.filters.licence import LicencePolicy
+from vl2.corpus.filters.mismatch import mismatch
+from vl2.corpus.filters.ocr_agreement import ocr_agreement
+from vl2.corpus.filters.picture import picture
+from vl2.corpus.filters.refusal import refusal
+from vl2.corpus.filters.repetition import repetition
+from vl2.corpus.filters.template import template
+from vl2.corpus.filters.truncation import truncation
 from vl2.corpus.gathering import Gathering
-from vl2.corpus.step import Step, computing, deciding, text_of
+from vl2.corpus.step import Measure, Step, computing, deciding, text_of
+from vl2.processor import open_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,15 +74,77 @@ def measure_length(sample: Sample) -> dict[str, float]:
     }
 
 
+def measure_picture(sample: Sample) -> dict[str, float]:
+    """Return the worst of what is measured of a row's images: the smallest side and sharpness, the largest others."""
+    found = [picture(open_image(image)) for image in sample.images]
+    worst = {"short_side": min, "sharpness": min, "long_side": max, "aspect": max, "blank": max}
+    return {name: pick(one[name] for one in found) for name, pick in worst.items()} if found else {}
+
+
+def measure_ocr(sample: Sample) -> dict[str, float]:
+    """Return how far answers agree with what OCR read, a list of texts in `provenance`; nothing without one."""
+    if not isinstance(sample.provenance.get("ocr"), list):
+        return {}
+    return ocr_agreement(_answers(sample), list(map(str, sample.provenance["ocr"])))
+
+
+def _answers(sample: Sample) -> str:
+    return text_of(sample, ("assistant",))
+
+
+def _worst_answer(measure: Callable[[str], Mapping[str, float]]) -> Measure:
+    """Return what measures each answer of a row and takes the largest of each value."""
+
+    def worst(sample: Sample) -> dict[str, float]:
+        said = [text_of(replace(sample, messages=(turn,))) for turn in sample.messages if turn.role == "assistant"]
+        found = [measure(text) for text in said]
+        return {name: max(one[name] for one in found) for name in found[0]} if found else {}
+
+    return worst
+
+
+def _computing(name: str, version: int, fields: tuple[str, ...], measure: Measure) -> StepKind:
+    """Return the kind of a step without settings."""
+    return StepKind(
+        name=name, version=version, settings=NoSettings, fields=fields,
+        build=lambda settings: computing(name, version, measure),
+    )  # fmt: skip
+
+
 KINDS = (
+    _computing(
+        "length", 1, ("question_characters", "answer_characters", "turns", "images", "objects"), measure_length
+    ),
+    _computing("language", 1, LANGUAGES, lambda sample: language(text_of(sample))),
+    _computing("code_mix", 1, ("share", "words"), _worst_answer(code_mix)),
+    _computing("repetition", 1, ("lines", "words", "loop"), _worst_answer(repetition)),
+    _computing("truncation", 1, ("breaks_off", "left_open"), _worst_answer(truncation)),
+    _computing(
+        "template", 1, ("leaks", "echo"), lambda sample: template(text_of(sample, ("user",)), _answers(sample))
+    ),
+    _computing("refusal", 1, ("declines",), _worst_answer(refusal)),
+    _computing("picture", 1, ("short_side", "long_side", "aspect", "sharpness", "blank"), measure_picture),
+    _computing("ocr", 1, ("claims", "agreement"), measure_ocr),
+    _computing("mismatch", 1, ("images", "language", "label"), mismatch),
     StepKind(
-        name="length", version=1, settings=NoSettings,
-        fields=("question_characters", "answer_characters", "turns", "images", "objects"),
-        build=lambda settings: computing("length", 1, measure_length),
+        name="benchmark", version=1, settings=Benchmarks, fields=("text", "picture"),
+        build=lambda settings: computing("benchmark", 1, settings.known.measure),
     ),
     StepKind(
         name="decide", version=1, settings=Limits,
         build=lambda settings: deciding("decide", 1, settings.find_reason),
+    ),
+    StepKind(
+        name="licence", version=1, settings=LicencePolicy,
+        build=lambda settings: deciding("licence", 1, settings.find_reason),
+    ),
+    StepKind(name="exact", version=1, settings=Exact, gathering=Gathering(take=take_nothing, refuse=refuse_same_ids)),
+    StepKind(
+        name="near_texts", version=1, settings=NearTexts, gathering=Gathering(take=take_texts, refuse=refuse_texts)
+    ),
+    StepKind(
+        name="near_pictures", version=1, settings=NearPictures,
+        gathering=Gathering(take=take_pictures, refuse=refuse_pictures),
     ),
 )  # fmt: skip
 STEPS: dict[str, StepKind] = {kind.name: kind for kind in KINDS}

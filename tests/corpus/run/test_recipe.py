@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import yaml
 
 from vl2.core.errors import ConfigError
+from vl2.corpus.filters.limits import MOST
 from vl2.corpus.recipe import load_recipe, stages_of
+from vl2.corpus.steps import Limits
 
+RECIPES = Path(__file__).parents[3] / "recipes" / "corpus"
 GOOD = {"out": "run", "sources": [{"name": "a", "path": "a.jsonl"}], "steps": [{"use": "length"}]}
 
 
@@ -50,3 +55,10 @@ def test_the_fingerprint_is_of_all_but_the_folder(tmp_path):
     recipe = load(tmp_path)
     assert load(tmp_path, out="elsewhere").fingerprint() == recipe.fingerprint()
     assert load(tmp_path, seed=1).fingerprint() != recipe.fingerprint()
+
+
+@pytest.mark.parametrize("path", sorted(RECIPES.glob("*.yaml")), ids=lambda path: path.stem)
+def test_our_recipes_are_valid_and_keep_to_the_limits(path):
+    stages = stages_of(load_recipe(path))
+    limits = [settings for stage in stages for _, settings in stage.steps if isinstance(settings, Limits)]
+    assert limits and all(MOST.items() <= limit.most.items() for limit in limits)

@@ -1,0 +1,115 @@
+"""Measure the corpus filters and deduplication: rows a second in one process, recall and precision on planted faults.
+
+Texts have 200 words. Rates are by the processor time of this process, so that a busy machine does not change them, and
+by the clock. Usage: `python -m bench.corpus_rates [--number 2000]`, with the `dev` extra.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tests.corpus.dedup.judged import judge, text_row
+from tests.corpus.dedup.planted import VARIANTS, pairs, png, scene, vocabulary
+from tests.corpus.filters.test_labelled import has_fault, read
+from tests.corpus.labelled.build import FILTERS
+from vl2.core.sample import ImageSource
+from vl2.corpus.dedup.minhash import bands, signatures
+from vl2.corpus.dedup.perceptual import hash_picture
+from vl2.corpus.dedup.shingles import shingles_of
+from vl2.corpus.filters.code_mix import code_mix
+from vl2.corpus.filters.language import language
+from vl2.corpus.filters.picture import picture
+from vl2.corpus.filters.refusal import refusal
+from vl2.corpus.filters.repetition import repetition
+from vl2.corpus.filters.template import template
+from vl2.corpus.filters.truncation import truncation
+from vl2.corpus.pocket.draw import TASKS, draw
+from vl2.processor import open_image
+
+WORDS, SIDE = 200, 900
+
+
+def main() -> None:
+    """Print everything."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--number", type=int, default=2000, help="texts of a rate; pairs of a recall are a quarter")
+    number = parser.parse_args().number
+    rng = random.Random(0)
+    words = vocabulary(rng)
+    texts = [" ".join(rng.choices(words, k=WORDS)) for _ in range(number)]
+    print("rate                            rows/s of processor time, by the clock")
+    for measure in (language, code_mix, repetition, truncation, refusal):
+        rate(measure.__name__, lambda some, measure=measure: [measure(text) for text in some], texts)
+    rate("template", lambda some: [template(text[:100], text) for text in some], texts)
+    rate("MinHash, shingles to bands", lambda some: bands(signatures(shingles_of(some))), texts)
+    picture_rates(number // 20)
+    print("\nMinHash: planted pairs that meet in a band")
+    for low, high in ((0.9, 0.93), (0.85, 0.88), (0.8, 0.83), (0.48, 0.52)):
+        print(f"  Jaccard {low:.2f} to {high:.2f}: {minhash_recall(number // 4, low, high):.4f}")
+    print("\npictures: recall and precision of near_pictures")
+    picture_recalls("scenes", [scene(seed) for seed in range(number // 10)])
+    picture_recalls("drawn for pocket", drawn_pictures(max(1, number // 120)))
+    print("\nlabelled rows: precision and recall")
+    for name in FILTERS:
+        for half in ("tune", "held"):
+            print(f"  {name}, {half}: {labelled(name, half)}")
+
+
+def rate(name: str, work: Callable[[Sequence[Any]], object], rows: Sequence[Any]) -> None:
+    """Print how many rows a second some work takes, after a first part of it."""
+    work(rows[: max(1, len(rows) // 10)])
+    used, clock = time.process_time(), time.perf_counter()
+    work(rows)
+    used, clock = time.process_time() - used, time.perf_counter() - clock
+    print(f"{name:30}  {len(rows) / used:10,.0f} {len(rows) / clock:10,.0f}", flush=True)
+
+
+def picture_rates(number: int) -> None:
+    """Print the rates of decoding with hashing and with measuring, of drawn pictures and of larger scenes."""
+    drawn = [png(image) for image in drawn_pictures(max(1, number // 12))]
+    large = [png(scene(seed, SIDE)) for seed in range(number)]
+    for name, some in (("drawn", drawn), (f"{SIDE}x{SIDE * 3 // 4} PNG", large)):
+        rate(f"decode + hash, {name}", lambda rows: [hash_picture(ImageSource(data=data)) for data in rows], some)
+        rate(f"decode + picture, {name}", lambda rows: [picture(open_image(data)) for data in rows], some)
+
+
+def drawn_pictures(each: int) -> list[Any]:
+    """Return pictures of every task of the drawn corpus."""
+    samples = [draw(task, "train", 11, number) for task in TASKS for number in range(each)]
+    return [open_image(image) for sample in samples for image in sample.images]
+
+
+def minhash_recall(number: int, low: float, high: float) -> float:
+    """Return the share of planted pairs with a band in common."""
+    found = list(pairs(random.Random(4), number, low, high))
+    one, other = (bands(signatures(shingles_of(texts))) for texts in zip(*found, strict=True))
+    return float((one == other).any(axis=1).mean())
+
+
+def picture_recalls(name: str, originals: Sequence[Any]) -> None:
+    """Print, for each variant, the share refused for the right picture, and the share of those refused that are."""
+    number = len(originals)
+    for variant, change in VARIANTS.items():
+        rows = [text_row("the same", png(image)) for image in (*originals, *map(change, originals))]
+        with tempfile.TemporaryDirectory() as folder:
+            refused = judge(Path(folder), "near_pictures", rows, block_rows=len(rows))
+        right = sum(one.row >= number and one.because_of == rows[one.row - number].id for one in refused)
+        print(f"  {number} {name}, {variant}: {right / number:.4f} {right / max(1, len(refused)):.4f}", flush=True)
+
+
+def labelled(name: str, half: str) -> str:
+    """Return precision and recall of a filter on its labelled rows."""
+    rows = [(has_fault(name, str(row["text"])), row["label"] == 1) for row in read(name) if row["half"] == half]
+    right = sum(said and true for said, true in rows)
+    said, true = sum(said for said, _ in rows), sum(true for _, true in rows)
+    return f"{right / said:.3f} ({right} of {said}) {right / true:.3f} ({right} of {true}), {len(rows)} rows"
+
+
+if __name__ == "__main__":
+    main()

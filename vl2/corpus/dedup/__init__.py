@@ -1,0 +1,1 @@
+"""Dedup: the same text or picture again, exactly or nearly."""

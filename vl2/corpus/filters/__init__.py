@@ -1,0 +1,1 @@
+"""Filters: what can be told of a row without a model, each a pure function in its own file."""
