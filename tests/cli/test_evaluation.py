@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
+import resource
 import shutil
 import subprocess
-import time
+import sys
 from pathlib import Path
 
 import pytest
@@ -47,11 +49,16 @@ def summary_of(result) -> dict:
 def test_help_is_quick() -> None:
     command = [*COMMAND, "eval", "--help"]
     seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
+    for _ in range(3):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         shown = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=True).stdout
-        seconds.append(time.perf_counter() - started)
-    assert min(seconds) < 0.3, "0.18 on a quiet machine"
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+    assert min(seconds) < 1.0, "0.18 s of wall time on a quiet machine; of the processor's here, which may be shared"
+    imported = subprocess.run([sys.executable, "-X", "importtime", *COMMAND[1:], "eval", "--help"], capture_output=True,
+                              text=True, env=ENVIRONMENT, check=True).stderr  # fmt: skip
+    names = re.findall(r"\| *([\w.]+)$", imported, re.MULTILINE)
+    assert names and not {"torch", "pyarrow", "numpy", "vl2.evaluation"} & set(names)
     assert all(verb in shown for verb in ("run", "score", "report", "compare", "list", "data", "cases"))
 
 
