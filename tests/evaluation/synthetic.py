@@ -74,7 +74,7 @@ PARQUET: dict[str, list[dict]] = {
         {"id": "validation_Art_1", "question": "<image 1> Which?", "options": "['$6', '$7']", "explanation": "",
          "image_1": struct(A), "image_2": None, "answer": "B", "question_type": "multiple-choice"},
         {"id": "validation_Art_2", "question": "<image 1> How much?", "options": "[]", "explanation": "",
-         "image_1": struct(A), "image_2": None, "answer": "['3', 'three']", "question_type": "open"},
+         "image_1": struct(A), "image_2": None, "answer": "3", "question_type": "open"},
     ],
     "mmstar": [
         {"index": 0, "question": "Which colour?\nOptions: A: red, B: blue, C: a, b and c, D: none", "image": struct(A),
@@ -154,11 +154,14 @@ TSV: dict[str, list[dict]] = {
     "refcoco": [
         {"index": 0, "image": coded(A), "question": "red square", "answer": "[0.125, 0.125, 0.64, 0.64]",
          "category": "RefCOCO testA", "width": 64, "height": 64},
-        {"index": 1, "image": "0", "question": "the square", "answer": "[8, 8, 41, 41]", "category": "RefCOCO val",
-         "width": 64, "height": 64},
+        *(
+            {"index": index, "image": "0", "question": "the square", "answer": "[8, 8, 41, 41]", "category": category,
+             "width": 64, "height": 64}
+            for index, category in enumerate(("RefCOCO val", "RefCOCO+ testA", "RefCOCOg test"), start=1)
+        ),
     ],
 }  # fmt: skip
-TSV["refcoco_plus"] = TSV["refcocog"] = TSV["refcoco"]
+TSV["refcoco_plus"] = TSV["refcocog"] = TSV["refcoco"]  # one table of all
 
 
 def write_parquet(folder: Path, name: str) -> Path:

@@ -27,7 +27,7 @@ def read(path, task=DOCVQA, **more):
     [
         ('["a", "b"]', ["a", "b"]), ("['a', 'b']", ["a", "b"]), ("[1, 2]", [1, 2]), ("text", None), ("[a]", None),
         ("__import__('os').system('x')", None), ("[__import__('os')]", None), ("[" * 100 + "]" * 100, None),
-        ("[" + "9" * (1 << 21) + "]", None), ("{'a': 1}", None),
+        ("[" + "9" * (1 << 21) + "]", None), ("{'a': 1}", None), (str(["[a]"] * 40), ["[a]"] * 40),
     ],
 )  # fmt: skip
 def test_lists_are_read_without_evaluating(text, expected):
@@ -36,7 +36,12 @@ def test_lists_are_read_without_evaluating(text, expected):
 
 def test_missing_cells_say_nothing():
     assert texts_of(None) == texts_of("nan") == texts_of("") == texts_of(float("nan")) == ()
-    assert texts_of("['a', 'nan']") == ("a",) and texts_of("a") == ("a",)
+    assert texts_of(["", None]) == texts_of("['', '']") == () and texts_of("a") == ("a",)
+
+
+def test_what_people_answered_is_no_missing_cell():
+    assert texts_of("['none', 'nan', 'null', '']") == ("none", "nan", "null", "")
+    assert texts_of("none") == ("none",)
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "/etc/passwd", "a/../../b.png"])
@@ -84,13 +89,17 @@ def test_splits_are_chosen_by_file_and_by_column(tmp_path):
         read(folder, split="test")
     table = write_tsv(tmp_path, "mmbench_en")
     assert len(read(table, TASKS["mmbench_en"], split="dev")) == 2
-    assert read(table, TASKS["mmbench_en"], split="test") == []
+    with pytest.raises(VL2Error, match="no row of split 'test'.*dev"):
+        read(table, TASKS["mmbench_en"], split="test")
 
 
 def test_verification(tmp_path, monkeypatch):
     found = verify(DOCVQA, write_parquet(tmp_path, "docvqa"), split="validation")
     assert (found.format, found.num_records, found.num_rows, found.num_answered) == ("parquet", 2, 2, 2)
     assert found.problems == ("2 questions, validation of DocVQA has 5349",)
+    assert verify(DOCVQA, tmp_path / "docvqa").problems == (
+        "2 questions, validation of DocVQA has 5349, test of DocVQA has 5188",
+    )
     (tmp_path / "t").mkdir()
     table = write_tsv(tmp_path / "t", "docvqa").rename(tmp_path / "t" / "DocVQA_VAL.tsv")
     found = verify(DOCVQA, table)
@@ -101,6 +110,8 @@ def test_verification_finds_what_is_missing(tmp_path, monkeypatch):
     rows = [{**TSV["docvqa"][0], "index": 1, "answer": ""}, {**TSV["docvqa"][0], "index": 1, "answer": "", "image": ""}]
     monkeypatch.setitem(TSV, "docvqa", rows)
     problems = " | ".join(verify(DOCVQA, write_tsv(tmp_path, "docvqa")).problems)
+    monkeypatch.setitem(TSV, "ai2d", [{**TSV["ai2d"][0], "answer": "E"}])
+    assert "1 answers that are none of their options" in verify(TASKS["ai2d"], write_tsv(tmp_path, "ai2d")).problems
     for words in ("1 questions without an image", "no answers", "1 names of rows occur more than once"):
         assert words in problems
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
+from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, TextPart
 from vl2.evaluation.cases import CaseReport, Mismatch, read_records
+from vl2.evaluation.loaders.literal import is_missing
 from vl2.evaluation.prompts import Ask, lettered, vlmevalkit_mmmu
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import Profile
@@ -37,15 +39,20 @@ def run_prompt_cases(path: Path) -> CaseReport:
 
 
 def mismatches_of(record: Mapping[str, Any], name: str) -> Iterator[Mismatch]:
-    """Yield where a case and our prompt differ."""
-    wanted = next(turn for turn in record["deepseek_vl2_conversation"] if turn["role"] == USER)
+    """Yield where a case and our prompt differ; what is no case differs too."""
     profile: Profile = record.get("profile", "vlmevalkit")
-    got, num_images = _ask(record, profile)
-    expected = str(wanted["content"]).strip()
+    try:
+        wanted = next(turn for turn in record["deepseek_vl2_conversation"] if turn["role"] == USER)
+        expected, wanted_images = str(wanted["content"]).strip(), len(wanted.get("images") or ())
+        got, num_images = _ask(record, profile)
+    except (KeyError, TypeError, ValueError, AttributeError, StopIteration, VL2Error) as error:
+        yield Mismatch(id=name, metric="prompt", implementation=str(profile), expected="a case that can be asked",
+                       got=f"{type(error).__name__}: {error}"[:160])  # fmt: skip
+        return
     if got != expected:
         yield Mismatch(id=name, metric="prompt", implementation=profile, expected=expected, got=got)
-    if num_images != len(wanted.get("images", ())):
-        yield Mismatch(id=name, metric="images", implementation=profile, expected=len(wanted["images"]), got=num_images)
+    if num_images != wanted_images:
+        yield Mismatch(id=name, metric="images", implementation=profile, expected=wanted_images, got=num_images)
 
 
 def rendered(message: Message) -> str:
@@ -79,7 +86,7 @@ def _row(line: Mapping[str, Any], images: list[str]) -> Row:
     return Row(
         id="case", images=tuple(ImageSource(path=name) for name in images), question=str(line["question"]),
         options=lettered({letter: line.get(letter) for letter in ascii_uppercase}),
-        fields={"hint": line["hint"]} if line.get("hint") else {},
+        fields={} if is_missing(line.get("hint")) else {"hint": line["hint"]},
     )  # fmt: skip
 
 

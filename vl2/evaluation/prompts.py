@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from string import ascii_uppercase
 
+from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Part, Sample, TextPart
 from vl2.evaluation.row import Row
 
@@ -67,11 +69,19 @@ def tagged(text: str, images: Sequence[ImageSource]) -> tuple[str, list[ImageSou
     shown: list[ImageSource] = []
 
     def number(found: re.Match[str]) -> str:
-        shown.append(images[int(found.group(1)) - 1])
+        shown.append(_meant(found, images))
         return f"<image {len(shown)}>"
 
     renumbered = IMAGE_TAG.sub(number, text)
     return renumbered, shown or list(images)
+
+
+def _meant(tag: re.Match[str], images: Sequence[ImageSource]) -> ImageSource:
+    """Return the image of a tag. Raises VL2Error when there is none."""
+    number = int(tag.group(1))
+    if not 1 <= number <= len(images):
+        raise VL2Error("question", "names an image that is not there", got=tag.group(), expected=f"1 to {len(images)}")
+    return images[number - 1]
 
 
 def vlmevalkit_mmmu(row: Row, enlarged: float = ENLARGED) -> Sample:
@@ -94,7 +104,7 @@ def lmms_mmmu(row: Row) -> Sample:
     end = 0
     for found in IMAGE_TAG.finditer(text):
         parts += [TextPart(text[end : found.start()]), ImagePart()]
-        shown.append(row.images[int(found.group(1)) - 1])
+        shown.append(_meant(found, row.images))
         end = found.end()
     if not shown:
         return asking(lambda row: text)(row)
@@ -107,8 +117,9 @@ def native_grounding(row: Row) -> Sample:
 
 
 def lettered(texts: Sequence[str | None] | Mapping[str, str | None]) -> dict[str, str]:
-    """Return options by their letters; those that say nothing are left out."""
+    """Return options by their letters; those that say nothing are left out. A list needs no "nan" to fill it up."""
     from vl2.evaluation.loaders.literal import is_missing
 
-    named = texts.items() if isinstance(texts, Mapping) else zip("ABCDEFGHIJKLMNOPQRSTUVWXYZ", texts, strict=False)
-    return {letter: str(text) for letter, text in named if not is_missing(text)}
+    if isinstance(texts, Mapping):
+        return {letter: str(text) for letter, text in texts.items() if not is_missing(text)}
+    return {letter: str(text) for letter, text in zip(ascii_uppercase, texts, strict=False) if text not in (None, "")}

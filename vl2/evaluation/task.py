@@ -76,3 +76,5 @@ class Task:
     num_rows: Mapping[str, int] = field(default_factory=dict)  # expected rows of the splits that are known
     published: str = ""  # its column in the published tables
     data: str = ""  # where its rows lie unless told otherwise
+    repository: str = ""  # of its Parquet files on the hub: lmms-lab/DocVQA
+    config: str = ""  # the folder there, where a repository holds several benchmarks

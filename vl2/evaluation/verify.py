@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import combinations
 from pathlib import Path
 
 from vl2.evaluation.loaders import READERS, guess_format, open_rows
+from vl2.evaluation.loaders.hub import hub_folder
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import Format, Task
 
@@ -50,6 +52,7 @@ class Verification:
 
 def verify(task: Task, path: Path, *, split: str = "", format: Format | None = None) -> Verification:
     """Read a benchmark file whole and hold it against what is known. Raises VL2Error when it cannot be read."""
+    path = hub_folder(path, task)
     chosen = format or guess_format(path)
     records = READERS[chosen](path, split)
     columns: tuple[str, ...] = ()
@@ -58,18 +61,20 @@ def verify(task: Task, path: Path, *, split: str = "", format: Format | None = N
         columns = columns or tuple(record)
         num_records += 1
     ids: Counter[str] = Counter()
-    num_answered = num_missing = 0
+    num_answered = num_missing = num_astray = 0
     for row in open_rows(task, path, split=split, format=chosen):
         ids[row.id] += 1
         num_answered += bool(row.answers or row.box)
-        num_missing += _num_missing(row)
+        num_missing += _lacks_image(row)
+        num_astray += bool(row.options and row.answers) and row.answers[0] not in row.options
     md5 = _md5(path) if path.is_file() else ""
     found = Verification(
         format=chosen, columns=columns, num_records=num_records, num_rows=ids.total(), num_answered=num_answered,
         num_missing_images=num_missing, md5=md5, problems=(),
     )  # fmt: skip
-    problems = (*_problems(task, path, split, found), *_repeated(ids))
-    return Verification(**{**vars(found), "problems": problems})
+    astray = [f"{num_astray} answers that are none of their options"] if num_astray else []
+    problems = (*_problems(task, path, split, found), *_repeated(ids), *astray)
+    return replace(found, problems=problems)
 
 
 def _problems(task: Task, path: Path, split: str, found: Verification) -> Iterator[str]:
@@ -79,13 +84,22 @@ def _problems(task: Task, path: Path, split: str, found: Verification) -> Iterat
     mixed = MIXED.get((task.name, found.num_records))
     if mixed:
         yield f"a mixture of two divisions ({mixed}): its score is not comparable with published ones, use the JSONL"
-    expected = task.num_rows.get(split)
-    if expected and not mixed and found.num_rows != expected:
-        yield f"{found.num_rows} questions, {split} of {task.title} has {expected}"
+    if task.num_rows and not mixed and found.num_rows not in _expected(task, split):
+        splits = {split: task.num_rows[split]} if split in task.num_rows else task.num_rows
+        known = ", ".join(f"{name} of {task.title} has {number}" for name, number in splits.items())
+        yield f"{found.num_rows} questions, {known}"
     if found.num_missing_images:
         yield f"{found.num_missing_images} questions without an image"
     if found.num_rows and not found.num_answered:
         yield "no answers: their server keeps them, the run can only be handed in"
+
+
+def _expected(task: Task, split: str) -> set[int]:
+    """Return the numbers of questions that a split may have; without its name, those of one or two of them."""
+    numbers = list(task.num_rows.values())
+    if split in task.num_rows:
+        return {task.num_rows[split]}
+    return {*numbers, *(one + other for one, other in combinations(numbers, 2))}
 
 
 def _repeated(ids: Counter[str]) -> Iterator[str]:
@@ -94,10 +108,15 @@ def _repeated(ids: Counter[str]) -> Iterator[str]:
         yield f"{len(repeated)} names of rows occur more than once, such as {repeated[0][:60]!r}"
 
 
-def _num_missing(row: Row) -> bool:
-    return not row.images or any(
-        image.data is None and not Path(image.path or "").is_file() for image in row.images
-    )
+def _lacks_image(row: Row) -> bool:
+    return not row.images or any(image.data is None and not _is_file(image.path or "") for image in row.images)
+
+
+def _is_file(name: str) -> bool:
+    try:
+        return Path(name).is_file()
+    except (OSError, ValueError):  # a name too long, or none
+        return False
 
 
 def _md5(path: Path) -> str:

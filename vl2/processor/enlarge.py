@@ -7,13 +7,19 @@ import io
 from PIL import Image
 
 from vl2.core.sample import ImageSource
-from vl2.processor.images import open_image
+from vl2.processor.images import DEFAULT_LIMITS, open_image
 
 
 def enlarge(source: ImageSource, factor: float) -> ImageSource:
-    """Return the image `factor` times as wide and high, by bilinear interpolation. Raises ImageError."""
+    """Return the image `factor` times as wide and high, by bilinear interpolation. Raises ImageError.
+
+    One that would be too large to be opened again stays as it is: it has more pixels than all tiles show.
+    """
     image = open_image(source)
-    size = round(image.width * factor), round(image.height * factor)
+    width, height = round(image.width * factor), round(image.height * factor)
+    if width * height > DEFAULT_LIMITS.max_pixels:
+        return source
     stream = io.BytesIO()
-    image.resize(size, Image.Resampling.BILINEAR).save(stream, "PNG")
-    return ImageSource(data=stream.getvalue(), width=size[0], height=size[1])
+    image.resize((width, height), Image.Resampling.BILINEAR).save(stream, "PNG")
+    data = stream.getvalue()
+    return source if len(data) > DEFAULT_LIMITS.max_bytes else ImageSource(data=data, width=width, height=height)

@@ -14,21 +14,22 @@ from vl2.evaluation.loaders.within import inside
 MOST_LINE_BYTES = 64 << 20
 
 
-def read_jsonl(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the objects of a file, `image` and `images` as sources. Raises VL2Error."""
-    with path.open("rb") as stream:
-        number = 0
-        while line := stream.readline(MOST_LINE_BYTES):
-            number += 1
-            if line.strip():
-                record = _parse(line, f"{path.name}:{number}")
-                if not split or record.get("split", split) == split:
-                    yield _with_images(record, path.parent)
+def read_jsonl(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the objects of a file, `image` and `images` as sources, `line` as their number. Raises VL2Error."""
+    number = 0
+    try:
+        with path.open("rb") as stream:
+            while line := stream.readline(MOST_LINE_BYTES):
+                number += 1
+                if line.strip():
+                    yield _with_images(_parse(line, f"{path.name}:{number}") | {"line": number}, path.parent)
+    except OSError as error:
+        raise VL2Error(str(path), "cannot be read", got=error.strerror, do="Check --data.") from None
 
 
 def first_record(path: Path) -> Mapping[str, Any]:
     """Return the first object of a file."""
-    return next(read_jsonl(path, ""), {})
+    return next(read_jsonl(path), {})
 
 
 def _parse(line: bytes, thing: str) -> dict[str, Any]:
@@ -43,8 +44,7 @@ def _parse(line: bytes, thing: str) -> dict[str, Any]:
 
 def _with_images(record: dict[str, Any], folder: Path) -> dict[str, Any]:
     if isinstance(record.get("image"), str):
-        record["image"] = ImageSource(path=str(inside(folder, record["image"])), width=record.get("width"),
-                                      height=record.get("height"))  # fmt: skip
+        record["image"] = ImageSource(path=str(inside(folder, record["image"])))
     if isinstance(record.get("images"), list):
         record["images"] = [ImageSource(path=str(inside(folder, str(name)))) for name in record["images"]]
     return record

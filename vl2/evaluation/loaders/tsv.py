@@ -16,6 +16,8 @@ from vl2.evaluation.loaders.within import inside
 
 MOST_LETTERS = 256 << 20  # of one cell: several images in base64
 MOST_REFERENCE = 64  # a shorter image cell names a row
+BYTE_ORDER_MARK = "\ufeff"
+LOCAL = "_local"  # ends the name of a table whose images were written to files
 IMAGE, PATH, INDEX = "image", "image_path", "index"
 
 
@@ -53,7 +55,7 @@ class TsvFile:
     def _lines(self) -> Iterator[str]:
         while line := self.stream.readline(MOST_LETTERS):
             self.offset += len(line)
-            yield line.decode("utf-8", "replace")
+            yield line.decode("utf-8", "replace").removeprefix(BYTE_ORDER_MARK)
 
     def _record(self, cells: list[str]) -> dict[str, Any]:
         if len(cells) != len(self.columns):
@@ -73,11 +75,14 @@ class TsvFile:
         if not is_missing(cell):
             return [image for index in listed or [cell] for image in self._of_row(str(index))]
         paths = record.get(PATH, "")
-        return [
-            ImageSource(path=str(inside(self.path.parent, str(path))))
-            for path in (read_list(paths) or [paths])
-            if not is_missing(path)
-        ]
+        return [self._file(str(path)) for path in (read_list(paths) or [paths]) if not is_missing(path)]
+
+    def _file(self, name: str) -> ImageSource:
+        """Return an image beside the table, or where VLMEvalKit writes those of a table."""
+        folder = self.path.parent
+        written = folder / "images" / self.path.stem.removesuffix(LOCAL)
+        path = inside(folder, name)
+        return ImageSource(path=str(path if path.is_file() or not written.is_dir() else inside(written, name)))
 
     def _of_row(self, index: str) -> list[ImageSource]:
         """Return the images of another row, which may stand further down."""
@@ -103,17 +108,18 @@ class TsvFile:
             place = self.offset
 
 
-def read_tsv(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a table; of a split only, when its column says so. Raises VL2Error."""
+def read_tsv(path: Path) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a table. Raises VL2Error."""
     if path.is_dir():
         found = sorted(path.glob("*.tsv"))
         if len(found) != 1:
             raise VL2Error(str(path), "holds not one table", got=len(found), do="Name the .tsv file.")
         path = found[0]
-    with path.open("rb") as stream:
-        for record in TsvFile(path, stream).records():
-            if not split or record.get("split", split) == split:
-                yield record
+    try:
+        with path.open("rb") as stream:
+            yield from TsvFile(path, stream).records()
+    except OSError as error:
+        raise VL2Error(str(path), "cannot be read", got=error.strerror, do="Check --data.") from None
 
 
 def decode_images(cell: str) -> list[ImageSource]:

@@ -1,4 +1,7 @@
-"""Published scores: the comparison tables of the paper, and the authors' own rerun, with a source a row."""
+"""Published scores: the paper's comparison tables, the authors' own rerun, and models that other papers compare.
+
+Every row has its source. For the models that the paper holds only its own tables count.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,17 @@ NUM_QUESTIONS = {
     "RefCOCOg_val": 4896, "RefCOCOg_test": 9602,
 }  # fmt: skip
 SCALES = {"OCRBench": 1000.0, "MME": 2800.0}  # the most; others are out of a hundred
+SPLITS = {
+    "DocVQA": "test",
+    "ChartQA": "test",
+    "InfoVQA": "test",
+    "TextVQA": "validation",
+    "AI2D": "test",
+    "MMMU": "validation",
+    "MMBench_EN": "test",
+    "MMBench_CN": "test",
+    "MathVista": "testmini",
+}  # that the published scores are of, where the paper says so
 
 
 @dataclass(frozen=True, kw_only=True)

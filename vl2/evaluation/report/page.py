@@ -1,4 +1,4 @@
-"""The report as one HTML page that loads nothing. What models said is text on it, never markup."""
+"""The report as one HTML page that loads nothing."""
 
 from __future__ import annotations
 
@@ -8,77 +8,128 @@ from collections.abc import Iterator, Sequence
 from html import escape
 from pathlib import Path
 
-from vl2.evaluation.report.figures import degradation_curves, scatter
-from vl2.evaluation.report.rows import ScoreRow, by_task, parameters, plain_runs, score_rows
-from vl2.evaluation.report.wrong import MOST_WRONG, WrongAnswer, wrong_answers
+from vl2.evaluation.published import SPLITS
+from vl2.evaluation.report.answers import answers_browser
+from vl2.evaluation.report.figures import NUM_COLOURS, Scale, bar, degradation_panels, scatter, strip, strip_scale
+from vl2.evaluation.report.rows import (
+    ScoreRow,
+    asked_how,
+    by_task,
+    columns_of,
+    degraded_series,
+    failed,
+    mean_rows,
+    parameters,
+    plain_runs,
+    score_rows,
+)
+from vl2.evaluation.report.wrong import wrong_answers
 from vl2.evaluation.results import Results
-from vl2.evaluation.summary import Part
+from vl2.evaluation.summary import Part, Summary
 
 FOLDER = Path(__file__).parent
-INTERVALS = "Intervals are 95 %: of our own scores by bootstrap over images or documents, of published ones binomial."
-MOST_TEXT = 600  # letters of an answer that are shown
+INTERVALS = (
+    "Intervals are 95 %: of our own scores by bootstrap over images or documents; of published ones binomial, which is "
+    "the most that partial credit can make them."
+)
 MOST_PARTS = 40
 
 
 def to_page(runs: Sequence[Results]) -> str:
     """Return the page of all runs."""
-    script = (FOLDER / "script.js").read_text(encoding="utf-8")
-    allowed = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-{allowed}'"
-    style = (FOLDER / "style.css").read_text(encoding="utf-8")
+    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    policy = f"default-src 'none'; img-src data:; style-src {_hashed(style)}; script-src {_hashed(script)}"
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>Scores</title>\n'
-        f"<style>\n{style}</style>\n</head>\n<body>\n<main>\n{''.join(_body(runs))}</main>\n"
+        f"<style>{style}</style>\n</head>\n<body>\n<main>\n{''.join(_body(runs))}</main>\n"
         f"<script>{script}</script>\n</body>\n</html>\n"
     )
 
 
+def _hashed(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
 def _body(runs: Sequence[Results]) -> Iterator[str]:
     names = ", ".join(dict.fromkeys(run.summary.model for run in runs))
-    yield f"<h1>Scores of {escape(names)}</h1>\n"
-    yield f'<p class="dim">{INTERVALS}</p>\n'
-    all_runs = by_task(runs)
-    for title, own in all_runs.items():
-        plain = plain_runs(own)
-        yield f"<h2>{escape(title)}</h2>\n"
-        if plain:
-            yield f'<p class="dim">{escape(plain[0].summary.metric)}</p>\n'
-            rows = score_rows(plain)
-            yield _table(rows)
-            yield scatter(rows, title)
-        yield degradation_curves(own, title)
-        for run in plain:
-            yield from _parts(run)
-            yield _wrong(run)
+    yield f'<header><h1>Scores of {escape(names)}</h1>\n<p class="dim">{INTERVALS}</p></header>\n'
+    tasks = by_task(runs)
+    yield _overview(tasks)
+    benchmarks, rows = mean_rows(runs)
+    if figure := scatter(rows, "mean"):
+        yield f"<section><h2>Mean of {len(benchmarks)} benchmarks</h2>\n"
+        yield f'<p class="dim">{escape(", ".join(benchmarks))}, each in percent of its best possible score.</p>\n'
+        yield f'<div class="wide figure">{figure}</div></section>\n'
+    for number, (title, own) in enumerate(tasks.items()):
+        yield f'<section id="b{number}"><h2>{escape(title)}</h2>\n'
+        yield from _benchmark(title, own, is_alone=len(runs) == 1)
+        yield "</section>\n"
 
 
-def _table(rows: Sequence[ScoreRow]) -> str:
-    reach = [value for row in rows for value in (row.low, row.high, row.score) if value is not None]
-    low, spread = min(reach), (max(reach) - min(reach)) or 1.0
-    head = "".join(
-        f'<th{" class=number" if name in ("activated", "score") else ""}>{name}</th>'
-        for name in ("model", "activated", "score", "95 %", "", "note", "source")
+def _overview(tasks: dict[str, list[Results]]) -> str:
+    head = (("benchmark", ""), ("model", ""), ("score", "number"), ("95 %", "span"), ("not read", "number"),
+            ("errors", "number"), ("how", ""))  # fmt: skip
+    body = "".join(
+        f'<tr><td><a href="#b{number}">{escape(title)}</a></td><td class="model">{escape(one.model)}</td>'
+        f'<td class="number"><strong>{one.score:.1f}</strong></td><td class="span">{one.low:.1f} to {one.high:.1f}</td>'
+        f'<td class="number">{one.unparsed:.1%}</td><td class="number">{one.errors:.1%}</td>'
+        f'<td class="how">{escape(asked_how(one))}</td></tr>'
+        for number, (title, own) in enumerate(tasks.items())
+        for one in (run.summary for run in plain_runs(own))
     )
-    body = "".join(_table_row(row, low, spread) for row in rows)
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>\n'
+    return _table(head, body) if body else ""
 
 
-def _table_row(row: ScoreRow, low: float, spread: float) -> str:
-    kind = "run" if row.is_run else "family" if row.is_family else "other"
-    size = parameters(row.activated)
-    interval = bar = ""
-    if row.low is not None and row.high is not None:
-        interval = f"{row.low:.1f} to {row.high:.1f}"
-        begin, length = (100 * (row.low - low) / spread, 100 * (row.high - row.low) / spread)
-        bar = f'<i style="left:{begin:.1f}%;width:{length:.1f}%"></i>'
-    at = f'<b style="left:{100 * (row.score - low) / spread:.1f}%"></b>'
+def _benchmark(title: str, runs: Sequence[Results], *, is_alone: bool) -> Iterator[str]:
+    plain = plain_runs(runs)
+    if plain:
+        yield f'<p class="dim">{escape(_told(plain[0].summary))}</p>\n'
+        rows = score_rows(plain)
+        figure = scatter(rows, title)
+        shown = f'<div class="wide figure">{figure}</div>' if figure else ""
+        yield f'<div class="beside">{shown}{_scores(rows)}</div>\n'
+    parts = "".join(part for run in plain for part in _parts(run))
+    yield f'<div class="parts">{parts}</div>\n' if parts else ""
+    yield _degradations(title, runs)
+    for run in plain:
+        yield answers_browser(run.summary.model, wrong_answers(run), is_open=is_alone)
+
+
+def _told(summary: Summary) -> str:
+    told = summary.metric
+    column = columns_of(summary)
+    if column in SPLITS:
+        told += f". Published scores are of the {SPLITS[column]} split"
+        told += f"; these rows are {Path(summary.data).name}" if summary.data else ""
+        told += f", {summary.split}" if summary.split else ""
+    return told
+
+
+def _scores(rows: Sequence[ScoreRow]) -> str:
+    sources = {source: number for number, source in enumerate(dict.fromkeys(row.source for row in rows), start=1)}
+    scale = strip_scale(rows)
+    head = (
+        ("model", ""),
+        ("activated", "number"),
+        ("score", "number"),
+        ("95 %", ""),
+        ("", "span"),
+        ("source", "number"),
+    )
+    body = "".join(_score(row, scale, sources[row.source]) for row in rows)
+    listed = "".join(f"<li>{escape(source)}</li>" for source in sources)
+    return f'<div>{_table(head, body)}<ol class="sources">{listed}</ol></div>'
+
+
+def _score(row: ScoreRow, scale: Scale, source: int) -> str:
+    interval = "" if row.low is None or row.high is None else f"{row.low:.1f} to {row.high:.1f}"
+    note = f'<small class="dim">{escape(row.note)}</small>' if row.note else ""
     return (
-        f'<tr class="{kind}"><td>{escape(row.model)}</td><td class="number">{size}</td>'
-        f'<td class="number">{row.score:.1f}</td><td class="span">{interval}</td>'
-        f'<td><div class="track">{bar}{at}</div></td>'
-        f"<td>{escape(row.note)}</td><td>{escape(row.source)}</td></tr>"
+        f'<tr class="{row.kind}"><td class="model">{escape(row.model)}{note}</td>'
+        f'<td class="number">{parameters(row.activated)}</td><td class="number">{row.score:.1f}</td>'
+        f'<td>{strip(row, scale)}</td><td class="span">{interval}</td><td class="number dim">{source}</td></tr>'
     )
 
 
@@ -87,61 +138,46 @@ def _parts(run: Results) -> Iterator[str]:
         if len(parts) < 2:
             continue
         shown = sorted(parts, key=lambda part: -part.score)[:MOST_PARTS]
-        left_out = f" (the {MOST_PARTS} best of {len(parts)})" if len(parts) > MOST_PARTS else ""
-        yield f"<h3>{escape(run.summary.model)} by {escape(name)}{left_out}</h3>\n"
-        yield '<div class="wide"><table><tbody>' + "".join(map(_part, shown)) + "</tbody></table></div>\n"
+        left_out = f", the {MOST_PARTS} best of {len(parts)}" if len(parts) > MOST_PARTS else ""
+        full = _full(run.scale, shown)
+        head = (("", ""), ("score", "number"), (f"0 to {full:g}", ""), ("95 %", "span"), ("rows", "number"))
+        table = _table(head, "".join(_part(part, full) for part in shown))
+        yield f"<div><h3>{escape(run.summary.model)} by {escape(name)}{left_out}</h3>{table}</div>"
 
 
-def _part(part: Part) -> str:
-    begin, end = (min(100.0, max(0.0, value)) for value in (part.low, part.high))
-    at = f'<b style="left:{min(100.0, part.score):.1f}%"></b>'
-    track = f'<i style="left:{begin:.1f}%;width:{end - begin:.1f}%"></i>{at}'
+def _part(part: Part, full: float) -> str:
     return (
-        f'<tr class="run"><td>{escape(part.name) or "(none)"}</td><td class="number">{part.num_rows} rows</td>'
-        f'<td class="number">{part.score:.1f}</td><td class="span">{part.low:.1f} to {part.high:.1f}</td>'
-        f'<td><div class="track">{track}</div></td></tr>'
+        f'<tr><td>{escape(part.name) or "(none)"}</td><td class="number">{part.score:.1f}</td>'
+        f"<td>{bar(part.score, part.low, part.high, full)}</td>"
+        f'<td class="span">{part.low:.1f} to {part.high:.1f}</td><td class="number dim">{part.num_rows}</td></tr>'
     )
 
 
-def _wrong(run: Results) -> str:
-    wrong = wrong_answers(run)
-    if not wrong.num_wrong:
-        return '<p class="dim">No answer was wrong.</p>\n'
-    told = f"{wrong.num_wrong} answers without credit"
-    told += f", the first {MOST_WRONG} are shown" if wrong.num_wrong > MOST_WRONG else ""
-    told += f". Without pictures: {wrong.problem}" if wrong.problem else ". Green is the true box, red what was said."
-    states = [answer.line.state for answer in wrong.answers]
-    categories = [answer.line.category for answer in wrong.answers]
-    filters = _filter("state", states) + _filter("category", categories)
-    cards = "".join(map(_card, wrong.answers))
-    return (
-        f'<section class="wrong"><h3>Wrong answers of {escape(run.summary.model)}</h3><p class="dim">{escape(told)}</p>'
-        f'<div class="filters">{filters}</div><div class="answers">{cards}</div></section>\n'
-    )
+def _full(scale: float, parts: Sequence[Part]) -> float:
+    """Return where bars end: at the scale of the benchmark, or at twice that, as of the two halves of MME."""
+    highest = max(part.high for part in parts)
+    return next((full for full in (scale, 2 * scale) if highest <= full), highest)
 
 
-def _filter(name: str, values: Sequence[str]) -> str:
-    options = "".join(f"<option>{escape(value)}</option>" for value in dict.fromkeys(values) if value)
-    if not options:
+def _degradations(title: str, runs: Sequence[Results]) -> str:
+    series = degraded_series(runs)
+    if not series:
         return ""
-    return f'<select name="{name}" aria-label="{name}"><option value="">every {name}</option>{options}</select>'
-
-
-def _card(answer: WrongAnswer) -> str:
-    line = answer.line
-    told_of = escape(f"image of {line.id}")
-    pictures = "".join(f'<img src="{escape(url)}" alt="{told_of}" loading="lazy">' for url in answer.pictures)
-    gold = " | ".join(line.answers) or (", ".join(f"{corner:.0f}" for corner in line.box) if line.box else "")
-    facts = (("asked", "", line.question), ("accepted", "gold", gold), ("said", "said", line.said),
-             ("read as", "", line.parsed if line.parsed != line.said else ""), ("state", "", line.state))  # fmt: skip
-    told = "".join(
-        f'<dt>{name}</dt><dd class="{kind}">{escape(_short(text))}</dd>' for name, kind, text in facts if text
+    models = dict.fromkeys(one.model for one in series)
+    legend = "".join(f'<li class="c{n % NUM_COLOURS}">{escape(model)}</li>' for n, model in enumerate(models))
+    worst = "".join(
+        f"<li>{escape(run.model)}, {escape(one.kind)} {level}: {run.score:.1f}; {failed(run)}</li>"
+        for one in series
+        for level, run in one.summaries.items()
+        if level
     )
+    panels = "".join(degradation_panels(series, title))
     return (
-        f'<article class="answer" data-state="{escape(line.state)}" data-category="{escape(line.category)}">'
-        f"{pictures}<dl>{told}</dl></article>"
+        f'<h3>Under degradation, by level</h3>\n<ul class="legend">{legend}</ul><div class="panels">{panels}</div>'
+        f'<details><summary>Scores under degradation</summary><ul class="dim">{worst}</ul></details>\n'
     )
 
 
-def _short(text: str) -> str:
-    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]} …"
+def _table(head: Sequence[tuple[str, str]], body: str) -> str:
+    cells = "".join(f'<th class="{kind}">{name}</th>' for name, kind in head)
+    return f'<div class="wide"><table><thead><tr>{cells}</tr></thead><tbody>{body}</tbody></table></div>\n'

@@ -1,10 +1,12 @@
 // Show the answers of the chosen state and category.
 for (const section of document.querySelectorAll('.wrong')) {
-  const filters = section.querySelectorAll('select')
+  const filters = [...section.querySelectorAll('select')]
+  const answers = [...section.querySelectorAll('.answer')]
   const show = () => {
-    for (const answer of section.querySelectorAll('.answer')) {
-      answer.hidden = [...filters].some((f) => f.value && answer.dataset[f.name] !== f.value)
+    for (const answer of answers) {
+      answer.hidden = filters.some((f) => f.value && answer.dataset[f.name] !== f.value)
     }
+    section.querySelector('output').textContent = `${answers.filter((a) => !a.hidden).length} shown`
   }
   for (const filter of filters) filter.addEventListener('change', show)
 }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource
 from vl2.evaluation.degradation import degraded
@@ -15,11 +17,16 @@ from vl2.evaluation.results import Results
 from vl2.evaluation.row import Row
 from vl2.evaluation.summary import ScoredLine, Summary
 from vl2.evaluation.tasks import TASKS
+from vl2.processor.grounding import parse
+from vl2.processor.images import image_size
 from vl2.processor.thumbnail import thumbnail
 
 MOST_WRONG = 40  # a run
 MOST_IMAGES = 4  # an answer
-SIDE = 280
+MOST_BOXES = 40  # an image
+MOST_BYTES = 2 << 20  # of the pictures of a run
+SIDE = 320
+GOLD, SAID = "#1a9850", "#d7301f"
 Corners = tuple[float, float, float, float]
 
 
@@ -33,7 +40,7 @@ class WrongAnswer:
 
 @dataclass(frozen=True, kw_only=True)
 class WrongAnswers:
-    """The first wrong ones of a run, and why there may be no pictures."""
+    """Some wrong answers of a run, and why there may be no pictures."""
 
     answers: Sequence[WrongAnswer]
     num_wrong: int
@@ -41,11 +48,11 @@ class WrongAnswers:
 
 
 def wrong_answers(run: Results) -> WrongAnswers:
-    """Return the answers without credit, their pictures read again from where the rows lay."""
+    """Return answers without credit, their pictures read again from where the rows lay."""
     wrong = [line for line in run.lines if not line.credit]
-    shown = wrong[:MOST_WRONG]
+    shown = spread(wrong, MOST_WRONG)
     try:
-        pictures = _pictures(run.summary, {line.id: line for line in shown})
+        pictures = _pictures(run.summary, {line.id: line for line in shown if line.num_images})
         problem = ""
     except VL2Error as error:
         pictures, problem = {}, str(error)
@@ -53,37 +60,62 @@ def wrong_answers(run: Results) -> WrongAnswers:
     return WrongAnswers(answers=answers, num_wrong=len(wrong), problem=problem)
 
 
+def spread(lines: Sequence[ScoredLine], most: int) -> list[ScoredLine]:
+    """Return at most so many lines, of every category and state in turn, in the order of the run."""
+    kinds: dict[tuple[str, str], list[int]] = {}
+    for place, line in enumerate(lines):
+        kinds.setdefault((line.category, line.state), []).append(place)
+    turns = sorted((turn, place) for places in kinds.values() for turn, place in enumerate(places))
+    return [lines[place] for place in sorted(place for _, place in turns[:most])]
+
+
 def said_box(line: ScoredLine) -> Corners | None:
-    """Return the box that an answer was read as, None when it was something else."""
+    """Return the box in pixels that an answer was read as, None when it was something else."""
     if line.box is None or not line.parsed:
         return None
     try:
         x1, y1, x2, y2 = map(float, line.parsed.split(","))
     except ValueError:
         return None
-    return x1, y1, x2, y2
+    return (x1, y1, x2, y2) if all(map(math.isfinite, (x1, y1, x2, y2))) else None
 
 
 def _pictures(summary: Summary, wanted: Mapping[str, ScoredLine]) -> dict[str, tuple[str, ...]]:
     if summary.task not in TASKS:
         raise VL2Error(summary.task, "is no benchmark of this version")
     found: dict[str, tuple[str, ...]] = {}
-    for row in open_rows(TASKS[summary.task], Path(summary.data), split=summary.split):
-        if len(found) == len(wanted):
+    room = MOST_BYTES
+    for row in open_rows(TASKS[summary.task], Path(summary.data), split=summary.split) if wanted else ():
+        if row.id in wanted and row.id not in found:
+            shown = tuple(_shown(row, wanted[row.id], summary))
+            room -= sum(map(len, shown))
+            found[row.id] = shown if room >= 0 else ()
+        if len(found) == len(wanted) or room < 0:
             break
-        if row.id in wanted:
-            found[row.id] = tuple(_shown(row, wanted[row.id], summary))
     return found
 
 
-def _shown(row: Row, line: ScoredLine, summary: Summary) -> list[str]:
+def _shown(row: Row, line: ScoredLine, summary: Summary) -> Iterator[str]:
     try:
         row = row if summary.degradation is None else degraded(row, summary.degradation)
-        return [_address(image, line) for image in row.images[:MOST_IMAGES]]
+        for number, image in enumerate(row.images[:MOST_IMAGES], start=1):
+            boxes = _boxes(row, line, image) if number == len(row.images) else []  # what is asked for is in the last
+            yield "data:image/jpeg;base64," + base64.b64encode(thumbnail(image, SIDE, boxes)).decode()
     except VL2Error:  # a broken image is one of the reasons why an answer is missing
-        return []
+        return
 
 
-def _address(image: ImageSource, line: ScoredLine) -> str:
-    boxes = [(box, colour) for box, colour in ((line.box, "green"), (said_box(line), "red")) if box is not None]
-    return "data:image/jpeg;base64," + base64.b64encode(thumbnail(image, SIDE, boxes)).decode()
+def _boxes(row: Row, line: ScoredLine, image: ImageSource) -> list[tuple[Corners, str]]:
+    """Return true and said boxes in pixels, by what the verdict compared, else by what is written."""
+    said = said_box(line)
+    if line.box is not None:
+        return [(line.box, GOLD), *([(said, SAID)] if said else [])]
+    gold = row.fields.get("boxes", ())
+    found = [(box, GOLD) for box in gold] + [(box, SAID) for span in parse(line.said) for box in span.boxes]
+    width, height = image_size(image)
+    return [(_in_pixels(box, width, height), colour) for box, colour in found[:MOST_BOXES]]
+
+
+def _in_pixels(box: Box, width: int, height: int) -> Corners:
+    x1, y1, x2, y2 = box.unit()
+    return x1 * width, y1 * height, x2 * width, y2 * height

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from vl2.evaluation.loaders.literal import texts_of
@@ -10,29 +9,36 @@ from vl2.evaluation.metrics.relaxed_accuracy import relaxed_accuracy
 from vl2.evaluation.prompts import SHORT, asking, followed_by
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import PromptRule, Record, Task
-from vl2.evaluation.tasks.columns import images_of, own_row, tsv_row
+from vl2.evaluation.tasks.columns import images_of, name_of, own_row, picture_of, tsv_row
 from vl2.evaluation.tasks.scorers import without_full_stop
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
 LMMS_SHORT = "\nAnswer the question with a single word."
 LMMS_TOKENS = 16
+DIVISIONS = ("human", "augmented")
 
 
 def parquet_rows(record: Record) -> Iterator[Row]:
     """Yield a row of the hub's columns, which have no number: its content names it."""
     images = images_of(record["image"])
-    picture = hashlib.sha256(images[0].data or b"").hexdigest()[:16] if images else ""
-    name = hashlib.sha256(f"{picture}{record['question']}".encode()).hexdigest()[:16]
+    picture = picture_of(images)
     yield Row(
-        id=name, images=images, question=str(record["question"]), answers=texts_of([record.get("answer")]),
-        group=picture, category=str(record.get("type") or ""),
+        id=name_of(picture, record["question"]), images=images, question=str(record["question"]), group=picture,
+        answers=texts_of([record.get("answer")]), category=division(record.get("type")),
     )  # fmt: skip
 
 
 def tsv_rows(record: Record) -> Iterator[Row]:
     """Yield a row of the table; its answer is one text even where it looks like a list."""
-    answer = record.get("answer")
-    yield tsv_row(record, answers=() if answer is None else (str(answer),), category=str(record.get("split") or ""))
+    yield tsv_row(
+        record, answers=texts_of([record.get("answer")]), category=division(record.get("split")), fields={"split": ""}
+    )
+
+
+def division(told: object) -> str:
+    """Return who wrote a question; files say human_test or test_human."""
+    words = str(told or "").split("_")
+    return next((word for word in words if word in DIVISIONS), "")
 
 
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
@@ -49,5 +55,5 @@ TASK = Task(
             ask=asking(followed_by(LMMS_SHORT)), max_new_tokens=LMMS_TOKENS, stop=("\n\n",), dialect="lmms"
         ),
     },
-    score=score, num_rows={"test": 2500}, published="ChartQA",
+    score=score, num_rows={"test": 2500}, published="ChartQA", repository="lmms-lab/ChartQA",
 )  # fmt: skip

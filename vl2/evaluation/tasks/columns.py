@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from string import ascii_uppercase
 from typing import Any
 
@@ -12,11 +14,27 @@ from vl2.evaluation.prompts import lettered
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import Record
 
+SHORT = 16  # letters of a hash
+
 
 def images_of(value: Any) -> tuple[ImageSource, ...]:
     """Return the images of a column that holds one or several; those that are missing are left out."""
     listed: Sequence[Any] = value if isinstance(value, list | tuple) else [value]
     return tuple(image for image in listed if isinstance(image, ImageSource))
+
+
+def picture_of(images: Sequence[ImageSource]) -> str:
+    """Return a name of what images show: rows about the same ones are not independent. "" when there are none."""
+    digest = hashlib.sha256()
+    for image in images:
+        # of a file its name and folder: where the data lies is no part of a name
+        digest.update(image.data if image.data is not None else "/".join(Path(image.path or "").parts[-2:]).encode())
+    return digest.hexdigest()[:SHORT] if images else ""
+
+
+def name_of(*parts: object) -> str:
+    """Return a name of a row that has no number, by its content."""
+    return hashlib.sha256("".join(map(str, parts)).encode(errors="backslashreplace")).hexdigest()[:SHORT]
 
 
 def cell(record: Record, name: str) -> str:
@@ -31,12 +49,16 @@ def options_of(record: Record, letters: str = ascii_uppercase) -> dict[str, str]
 
 
 def tsv_row(record: Record, *, options: str = "", **changed: Any) -> Row:
-    """Return a row of a VLMEvalKit table; `options` are the letters of its option columns."""
+    """Return a row of a VLMEvalKit table; `options` are the letters of its option columns.
+
+    Rows about the same image are one group, unless told otherwise.
+    """
+    images = images_of(record["image"])
     extra = {name: cell(record, name) for name in ("hint", "l2-category", "split") if cell(record, name)}
     values: dict[str, Any] = {
-        "id": str(record["index"]), "images": images_of(record["image"]), "question": cell(record, "question"),
+        "id": str(record["index"]), "images": images, "question": cell(record, "question"),
         "options": options_of(record, options), "answers": texts_of(record.get("answer")),
-        "category": cell(record, "category"), "fields": extra,
+        "category": cell(record, "category"), "group": picture_of(images), "fields": extra,
     }  # fmt: skip
     return Row(**{**values, **changed, "fields": {**extra, **changed.get("fields", {})}})
 
@@ -53,16 +75,19 @@ def choice_tsv(record: Record) -> Iterator[Row]:
 
 
 def own_row(record: Record) -> Iterator[Row]:
-    """Yield a row of our own JSONL: the fields of Row by their names."""
-    box = record.get("box")
+    """Yield a row of our own JSONL: the fields of Row by their names, without a box: that is of grounding alone."""
+    fields = record.get("fields") or {}
+    if not isinstance(fields, Mapping):
+        raise TypeError("fields is no object")
+    if isinstance(record.get("options"), str):
+        raise TypeError("options is neither a list nor an object")
     yield Row(
         id=str(record["id"]),
         images=images_of(record.get("images") or record.get("image")),
         question=str(record["question"]),
         options=lettered(record.get("options") or {}),
         answers=texts_of(record.get("answers")),
-        box=(float(box[0]), float(box[1]), float(box[2]), float(box[3])) if box else None,
         group=str(record.get("group", "")),
         category=str(record.get("category", "")),
-        fields=record.get("fields") or {},
+        fields=fields,
     )

@@ -18,16 +18,17 @@ LMMS_TOKENS = 32
 
 def parquet_rows(record: Record) -> Iterator[Row]:
     """Yield a row of the hub's columns; questions about one page are not independent."""
+    kinds = texts_of(record.get("question_types") or record.get("answer_type"))
     yield Row(
         id=str(record["questionId"]), images=images_of(record["image"]), question=str(record["question"]),
         answers=texts_of(record.get("answers")), group=str(record.get("docId") or record.get("image_url") or ""),
-        category=", ".join(texts_of(record.get("question_types") or record.get("answer_type"))),
+        category=", ".join(kinds), fields={"kind": kinds},
     )  # fmt: skip
 
 
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
     """Return the similarity to the nearest accepted answer."""
-    return judged(anls(said, row.answers), said) if said.strip() else unparsed()
+    return judged(anls(said, row.answers, dialect), said) if said.strip() else unparsed()
 
 
 TASK = Task(
@@ -37,5 +38,6 @@ TASK = Task(
         "vlmevalkit": PromptRule(ask=asking(followed_by(SHORT)), clean=without_full_stop, dialect="vlmevalkit"),
         "lmms": PromptRule(ask=asking(followed_by(SHORT)), max_new_tokens=LMMS_TOKENS, stop=("\n\n",), dialect="lmms"),
     },
-    score=score, num_rows={"validation": 5349, "test": 5188}, published="DocVQA",
+    score=score, breakdown=("kind",), num_rows={"validation": 5349, "test": 5188}, published="DocVQA",
+    repository="lmms-lab/DocVQA", config="DocVQA",
 )  # fmt: skip

@@ -16,4 +16,5 @@ TASK = replace(
     profiles={name: replace(rule, max_tiles=MAX_TILES) for name, rule in docvqa.TASK.profiles.items()},
     num_rows={"validation": 2801, "test": 3288},
     published="InfoVQA",
+    config="InfographicVQA",
 )

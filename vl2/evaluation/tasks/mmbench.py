@@ -73,10 +73,12 @@ EN = Task(
     metric="accuracy over all rotations", rows={"parquet": rows, "tsv": rows, "jsonl": own_row},
     profiles={"vlmevalkit": VLMEVALKIT, "lmms": lmms_rule("en")},
     score=score, count=count, breakdown=("category", "l2-category"), num_rows=SPLITS, published="MMBench_EN",
+    repository="lmms-lab/MMBench", config="en",
 )  # fmt: skip
 CN = replace(
     EN, name="mmbench_cn", title="MMBench cn", source="arXiv 2307.06281; VLMEvalKit MMBench_*_CN",
     profiles={"vlmevalkit": VLMEVALKIT, "lmms": lmms_rule("cn")}, published="MMBench_CN",
+    config="cn",
 )  # fmt: skip
 V11_EN = replace(EN, name="mmbench_v11_en", title="MMBench-V1.1 en", num_rows={}, published="MMBench_V11")
 V11_CN = replace(CN, name="mmbench_v11_cn", title="MMBench-V1.1 cn", num_rows={}, published="")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from vl2.evaluation.loaders.literal import texts_of
@@ -14,22 +13,37 @@ from vl2.evaluation.tasks.columns import choice_tsv, images_of, own_row
 from vl2.evaluation.tasks.scorers import score_choice, without_full_stop
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
-OPTIONS = re.compile(r"\n?Options:\s*(.*)", re.DOTALL)
-OPTION = re.compile(r"([A-D]): (.*?)(?=,?\s*(?:[A-D]: |$))", re.DOTALL)
+OPTIONS = "Options:"
+LETTERS = "ABCD"
+MARKS = ("\n", ", ")
 LMMS_LETTER = "\nAnswer with the option's letter from the given choices directly"  # without its full stop
 
 
 def parquet_rows(record: Record) -> Iterator[Row]:
     """Yield a row of the hub's columns; options stand within the question."""
     text = str(record["question"])
-    listed = OPTIONS.search(text)
-    options = {letter: option.strip() for letter, option in OPTION.findall(listed.group(1))} if listed else {}
-    plain = text[: listed.start()].strip() if listed and options else text
+    plain, _, listed = text.partition(OPTIONS)
+    options = listed_options(listed)
     yield Row(
-        id=str(record["index"]), images=images_of(record["image"]), question=plain, options=options,
-        answers=texts_of([record.get("answer")]), category=str(record.get("category") or ""),
+        id=str(record["index"]), images=images_of(record["image"]), options=options,
+        question=plain.strip() if options else text, answers=texts_of([record.get("answer")]),
+        category=str(record.get("category") or ""),
         fields={"asked": text, "l2-category": str(record.get("l2_category") or "")},
     )  # fmt: skip
+
+
+def listed_options(text: str) -> dict[str, str]:
+    """Return the options of `A: one, B: another`: each ends where the next letter follows a comma or a new line."""
+    options: dict[str, str] = {}
+    rest = f"\n{text.strip()}"
+    for letter, following in zip(LETTERS, [*LETTERS[1:], ""], strict=True):
+        begin = min((place for mark in MARKS if (place := rest.find(f"{mark}{letter}: ")) >= 0), default=-1)
+        if begin < 0:
+            break
+        rest = rest[begin:].lstrip("\n, ")[len(f"{letter}: ") :]
+        ends = [place for mark in MARKS if following and (place := rest.find(f"{mark}{following}: ")) >= 0]
+        options[letter] = rest[: min(ends, default=len(rest))].strip().rstrip(",")
+    return options
 
 
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
@@ -52,4 +66,5 @@ TASK = Task(
         "lmms": PromptRule(ask=asking(as_published), stop=("\n\n",), dialect="lmms"),
     },
     score=score, breakdown=("category", "l2-category"), num_rows={"val": 1500}, published="MMStar",
+    repository="Lin-Chen/MMStar",
 )  # fmt: skip

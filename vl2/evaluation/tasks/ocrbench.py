@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 
 from vl2.evaluation.loaders.literal import texts_of
@@ -10,7 +9,7 @@ from vl2.evaluation.metrics.substring import contains_gold
 from vl2.evaluation.prompts import asking, question
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import PromptRule, Record, Task
-from vl2.evaluation.tasks.columns import images_of, own_row, plain_tsv
+from vl2.evaluation.tasks.columns import images_of, name_of, own_row, picture_of, plain_tsv
 from vl2.evaluation.tasks.scorers import without_full_stop
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
@@ -22,10 +21,9 @@ LMMS_TOKENS = 128
 def parquet_rows(record: Record) -> Iterator[Row]:
     """Yield a row of the hub's columns, which have no number: its content names it."""
     images = images_of(record["image"])
-    picture = hashlib.sha256(images[0].data or b"").hexdigest()[:16] if images else ""
-    text = f"{picture}{record['question']}{record.get('dataset')}"
+    picture = picture_of(images)
     yield Row(
-        id=hashlib.sha256(text.encode()).hexdigest()[:16], images=images, question=str(record["question"]),
+        id=name_of(picture, record["question"], record.get("dataset")), images=images, question=str(record["question"]),
         answers=texts_of(record.get("answer")), group=picture, category=str(record["question_type"]),
         fields={"dataset": str(record.get("dataset") or "")},
     )  # fmt: skip
@@ -49,4 +47,5 @@ TASK = Task(
         ),
     },
     score=score, scale=float(NUM_QUESTIONS), num_rows={"test": NUM_QUESTIONS}, published="OCRBench",
+    repository="echo840/OCRBench",
 )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Iterator
 
@@ -11,7 +10,7 @@ from vl2.evaluation.metrics.exact import exact_or_letter
 from vl2.evaluation.prompts import asking, question, vlmevalkit_choice
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import PromptRule, Record, Task
-from vl2.evaluation.tasks.columns import choice_tsv, images_of, own_row
+from vl2.evaluation.tasks.columns import choice_tsv, images_of, name_of, own_row, picture_of
 from vl2.evaluation.tasks.scorers import score_choice, without_full_stop
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
@@ -26,10 +25,10 @@ def parquet_rows(record: Record) -> Iterator[Row]:
     images, text = images_of(record["image"]), str(record["question"])
     options = {letter: option.strip() for letter, option in OPTION.findall(text)}
     plain = OPTION.sub("", text.replace(DIRECTLY, "").replace(SINGLE, "")).strip()
-    digest = hashlib.sha256((images[0].data or b"") + text.encode() if images else text.encode()).hexdigest()
+    picture = picture_of(images)
     yield Row(
-        id=digest[:16], images=images, question=plain, options=options, answers=texts_of([record.get("answer")]),
-        fields={"asked": text},
+        id=name_of(picture, text), images=images, question=plain, options=options, group=picture,
+        answers=texts_of([record.get("answer")]), fields={"asked": text},
     )  # fmt: skip
 
 
@@ -52,5 +51,5 @@ TASK = Task(
         "vlmevalkit": PromptRule(ask=asking(vlmevalkit_choice), clean=without_full_stop, dialect="vlmevalkit"),
         "lmms": PromptRule(ask=asking(as_published), max_new_tokens=LMMS_TOKENS, stop=("\n\n",), dialect="lmms"),
     },
-    score=score, num_rows={"test": 765}, published="RealWorldQA",
+    score=score, num_rows={"test": 765}, published="RealWorldQA", repository="lmms-lab/RealWorldQA",
 )  # fmt: skip

@@ -40,4 +40,5 @@ TASK = Task(
         "lmms": PromptRule(ask=asking(lmms_question), stop=("ASSISTANT:",), dialect="lmms"),
     },
     score=score, num_rows={"validation": 5000, "test": 5734, "train": 34602}, published="TextVQA",
+    repository="lmms-lab/textvqa",
 )  # fmt: skip
