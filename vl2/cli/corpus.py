@@ -1,4 +1,4 @@
-"""vl2 corpus: draw pictures, build a corpus of records, show what became of them."""
+"""vl2 corpus: draw pictures, build a corpus of records, check it, show what became of the rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from vl2.cli.guard import EXIT_CODES, remember_debug
+from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, remember_debug
 
 if TYPE_CHECKING:
     from vl2.corpus.run import Progress
@@ -48,6 +48,20 @@ def run(
     with LocalExecutor(workers) as executor:
         out = run_recipe(loaded, executor, _show)
     typer.echo(f"Written to {out}. What became of the rows: vl2 corpus report {out}", err=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="SHARDS", help="A folder with a manifest, as RUN/webdataset.")],
+    debug: Debug = False,
+) -> None:
+    """Compare the files of a manifest with their checksums."""
+    from vl2.corpus.manifest import find_damaged
+
+    damaged = find_damaged(folder)
+    for name in damaged:
+        typer.echo(f"{name} is missing, or is not what was written.")
+    raise typer.Exit(CHECK_FAILED if damaged else 0)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.corpus.gathering import take
 from vl2.corpus.ingest import ingest
 from vl2.corpus.manifest import Passed, Receipt, Written, count, write_receipt, write_whole
 from vl2.corpus.recipe import Recipe, Stage, stages_of
+from vl2.corpus.source import Source
 from vl2.corpus.step import Batch, Step, count_kept, is_kept
 from vl2.corpus.tar import pack, unpack
 from vl2.corpus.verdict import apply_verdict
 from vl2.corpus.write import FORMATS
-from vl2.data.faults import Fault
+from vl2.data.faults import Fault, fault_of
 from vl2.data.records import RecordList, open_records
 
 
@@ -66,10 +68,15 @@ class StageWork:
             source = self.recipe.sources[span.source]
             records = _open(source.path, source.images)
             rows = [records[row] for row in range(span.first, span.stop)]
-            read = [row for row in rows if isinstance(row, Sample)]
-            batch = [ingest(row, source) for row in read]
-            faults = [row.reason for row in rows if isinstance(row, Fault)]
-            return batch, _compare("ingest", 1, read, batch), count(faults)
+            taken = [row if isinstance(row, Fault) else _ingest(row, source) for row in rows]
+            pairs = [
+                (old, new)
+                for old, new in zip(rows, taken, strict=True)
+                if isinstance(old, Sample) and isinstance(new, Sample)
+            ]
+            batch = [new for _, new in pairs]
+            faults = [row.reason for row in taken if isinstance(row, Fault)]
+            return batch, _compare("ingest", 1, [old for old, _ in pairs], batch), count(faults)
         before = stage_folder(self.recipe, self.stage - 1)
         rows = unpack((before / shard_name(block)).read_bytes())
         kind = stage.opening.kind
@@ -129,6 +136,13 @@ def taken_name(block: int) -> str:
 @lru_cache(maxsize=8)  # of this process: files are scanned once, not once a block
 def _open(path: str, images: str | None) -> RecordList:
     return open_records(path, images)
+
+
+def _ingest(row: Sample, source: Source) -> Sample | Fault:
+    try:
+        return ingest(row, source)
+    except VL2Error as error:
+        return fault_of(error)
 
 
 _built: dict[tuple[str, int], tuple[Stage, list[Step]]] = {}  # of this process: benchmarks are read once

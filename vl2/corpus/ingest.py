@@ -10,6 +10,7 @@ from pathlib import Path
 
 from vl2.core.errors import ImageError
 from vl2.core.sample import ImageSource, Sample, sample_to_dict
+from vl2.corpus.checks import check_fields
 from vl2.corpus.encoded import image_hash, image_suffix
 from vl2.corpus.source import Source
 from vl2.corpus.step import reject
@@ -21,7 +22,11 @@ _CONTENT = ("messages", "objects", "answers")
 
 
 def ingest(sample: Sample, source: Source) -> Sample:
-    """Return the row with its images read, its origin written down and its id; rejected when an image is missing."""
+    """Return the row with its images read, its origin written down and its id; rejected when an image is missing.
+
+    Raises RowError on a row whose fields are not what they are called.
+    """
+    check_fields(sample)
     told = {"source": source.name, "source_id": sample.id, "licence": source.licence, "url": source.url, "parents": []}
     try:
         if len(sample.images) > MOST_IMAGES:

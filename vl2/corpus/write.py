@@ -14,7 +14,7 @@ from vl2.corpus.encoded import image_hash, image_suffix
 from vl2.corpus.manifest import Written, to_line, write_whole
 from vl2.corpus.tar import pack
 from vl2.corpus.wording import llava_record, swift_record
-from vl2.data.faults import fault_of
+from vl2.data.faults import RowError, fault_of
 
 Record = Callable[[Sample, Sequence[str]], Mapping[str, Any]]  # of a row and the paths of its images
 Shard = tuple[list[Written], list[str]]  # its files, and why rows are not in them
@@ -54,6 +54,7 @@ def write_parquet(batch: Sequence[Sample], folder: Path, stem: str) -> Shard:
     for sample in batch:
         try:
             said = llava_record(sample, ())
+            _check_unicode(said["conversations"])
         except VL2Error as error:
             faults.append(fault_of(error).reason)
             continue
@@ -81,6 +82,13 @@ FORMATS: dict[str, Callable[[Sequence[Sample], Path, str], Shard]] = {
 }
 
 _TOLD = ("provenance", "quality", "objects", "answers")  # what conversations have no place for
+
+
+def _check_unicode(turns: Sequence[Mapping[str, str]]) -> None:
+    try:
+        "".join(turn["value"] for turn in turns).encode()
+    except UnicodeEncodeError:
+        raise RowError("half of a surrogate pair, which UTF-8 has not") from None
 
 
 def _told_as_json(sample: Sample) -> dict[str, str]:

@@ -60,6 +60,10 @@ STEPS: tuple[dict[str, object], ...] = (
     {"use": "length"},
     {"use": "decide", "least": {"length.answer_characters": 5}, "most": {"length.answer_characters": 40}},
 )
+FULL: tuple[dict[str, object], ...] = (
+    *({"use": name} for name in ("length", "language", "code_mix", "repetition", "truncation", "template", "refusal")),
+    *({"use": name} for name in ("ocr", "mismatch", "licence", "exact", "near_texts", "near_pictures", "picture")),
+)  # all but benchmark, and nothing decided
 WRITE = ("webdataset", "jsonl", "llava", "swift", "parquet")
 
 

@@ -13,8 +13,10 @@ from dataclasses import replace
 
 import pytest
 import yaml
+from typer.testing import CliRunner
 
 from tests.corpus.run.sources import NUM_DRAWN, NUM_LINES, STEPS, contents, recipe_of, silent
+from vl2.cli import app
 from vl2.core.errors import VL2Error
 from vl2.corpus import block, manifest
 from vl2.corpus.manifest import find_damaged, locked, read_manifest
@@ -199,6 +201,8 @@ def test_damage_is_found(sources, tmp_path):
     shard.write_bytes(data)
     (out / "webdataset" / "00000000.tar").unlink()
     assert find_damaged(out / "webdataset") == ["00000000.tar", "00000001.tar"]
+    told = CliRunner().invoke(app, ["corpus", "verify", str(out / "webdataset")])
+    assert told.exit_code == 1 and len(told.stdout.splitlines()) == 2
 
 
 def test_the_report_needs_a_run(tmp_path):

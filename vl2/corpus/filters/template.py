@@ -11,9 +11,9 @@ _LEAKS = re.compile(
     r"""(?ix)
     <\|(?:im_start|im_end|endoftext|eot_id|begin_of_text|start_header_id|end_header_id|system|user|assistant)\|>
     | \[/?INST\] | <</?SYS>> | </?s>
-    | ^\s*\#{2,}\s*(?:instruction|input|response|system|user|assistant|human)\s*:?\s*$
-    | ^\s*(?:user|assistant|human|system)\s*[:：]\s | ^\s*(?:用户|助手|系统)\s*[:：]
-    | \{\{?\s*(?:question|caption|answer|image|text|name|prompt|input|output|ocr|hint|context|label|topic)\s*\}?\}
+    | ^[ \t]*\#{2,}[ \t]*(?:instruction|input|response|system|user|assistant|human)[ \t]*:?[ \t]*$
+    | ^[ \t]*(?:user|assistant|human|system)[ \t]*[:：]\s | ^[ \t]*(?:用户|助手|系统)[ \t]*[:：]
+    | \{\{?\ ?(?:question|caption|answer|image|text|name|prompt|input|output|ocr|hint|context|label|topic)\ ?\}?\}
     | \[(?:insert|your|placeholder|fill\ in|add)\b[^\]\n]{0,40}\] | <(?:insert|your)\b[^>\n]{0,40}>
     | \blorem\ ipsum\b | \b(?:TODO|FIXME)\s*:
     | \bas\ an?\ (?:ai|artificial\ intelligence|large\ language|language)\b(?:\ (?:language\ )?(?:model|assistant))?
@@ -21,7 +21,7 @@ _LEAKS = re.compile(
     | \bocr\ (?:hints?|text|results?)\ (?:provided|above|given)
     | \b(?:here\ is|here's|below\ is)\ (?:the|a|an|your)\ (?:re-?written|revised|improved|detailed|new)\s
       (?:caption|description|version|answer)
-    | (?:以下|下面)是(?:改写|重写|修改|润色|扩写)后的 | 作为(?:一个|一名)?\s*(?:AI|人工智能|语言模型|大模型)
+    | (?:以下|下面)是(?:改写|重写|修改|润色|扩写)后的 | 作为(?:一个|一名)?\ ?(?:AI|人工智能|语言模型|大模型)
     | 根据(?:您|你)?提供的(?:提示|OCR|原始描述) | 原始(?:描述|标题|说明)
     """,
     re.MULTILINE,

@@ -25,7 +25,7 @@ _GOES_ON_ZH = re.compile(
 )
 _PAIRS = {"(": ")", "（": "）", "[": "]", "【": "】", "{": "}", "《": "》", "「": "」", "『": "』", "“": "”"}
 _ITEM = re.compile(r"\s*(?:[-*•·]|\d{1,3}[.)、．]|[（(]\d{1,3}[)）])\s*")
-_BARE_ITEM = re.compile(r"(?:^|\n)\s*(?:[-*•]|\d{1,3}[.)、．]|#{1,6})\s*$")
+_BARE_ITEM = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,3}[.)、．]|#{1,6})$")
 _WITHIN_PROSE = re.compile(r"`+[^`\n]*`+|<[^<>\n]*>_*|\(?https?://\S+|\$[^$\n]*\$")  # code, addresses, formulas
 _START_OF_CODE = re.compile(r"\s*(?:[|<\\$#`]|(?:def|class|import|from|return|print)\b)|.*;\s*$")
 _SYMBOL = re.compile(r"[=<>{}|$\\]")
@@ -91,7 +91,7 @@ def _is_left_open(text: str) -> bool:
     return any(text.count(opened) > text.count(closed) for opened, closed in _PAIRS.items())
 
 
-_ITEM_NUMBER = re.compile(r"(?m)^\s*[a-z\d]{1,3}\)")
+_ITEM_NUMBER = re.compile(r"(?m)^[ \t]*[a-z\d]{1,3}\)")
 
 
 def _last_line(text: str) -> str:
