@@ -49,7 +49,7 @@ def test_sizes_of_images_change_the_plan(tmp_path: Path) -> None:
         (("--variant", "tinny"), "Did you mean 'tiny'?"),
         (("--stage", "sftt"), "Did you mean 'sft'?"),
         (("--gpu", "b200"), "gpu: not known"),
-        (("--layout", "tp=3"), "expected 1, 2, 5 or 10"),
+        (("--layout", "tp=3"), "expected 1, 2"),
         (("--layout", "dp_replicate=8", "--variant", "base"), "does not fit"),
         (("--variant", "base", "--num-gpus", "1"), "What fits:"),
         (("--tiles-histogram", "nowhere.txt"), "no such file"),
@@ -66,3 +66,9 @@ def test_the_plan_of_a_recipe() -> None:
     plan = json.loads(run("plan-training", "--recipe", recipe, "--gpu", "a100", "--json").stdout)
     assert (plan["variant"], plan["stage"], plan["num_gpus"]) == ("base", "pretrain", 336)
     assert plan["layout"] == "dp_shard=28,tp=2,pp=6,schedule=interleaved,chunks=2"
+
+
+def test_the_days_of_the_paper() -> None:
+    lines = run("plan-training", "--paper").stdout.splitlines()
+    assert len(lines) == 9
+    assert lines[0].startswith("tiny  128 x A100, 20% visual tokens, MFU 19.9%: 7.0")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from vl2.train.planning.imbalance import Imbalance
 
 GIGA, NUM_OTHERS = 1e9, 3
+PRICE = 2.0  # dollars a GPU hour, as DeepSeek-V3's report (arXiv 2412.19437, Table 1) assumes for an H800
 
 
 def plan_training(
@@ -32,8 +33,9 @@ def plan_training(
     ] = 0.35,
     tiles_histogram: Annotated[Path | None, typer.Option(help="Lines of: width height count, of images.")] = None,
     balance: Annotated[bool, typer.Option(help="Level tiles over the data-parallel ranks.")] = True,
-    price: Annotated[float, typer.Option(min=0, help="Dollars a GPU hour.")] = 2.0,
+    price: Annotated[float, typer.Option(min=0, help="Dollars a GPU hour.")] = PRICE,
     timeline: Annotated[Path | None, typer.Option(help="Draw a step of the pipeline into this SVG.")] = None,
+    paper: Annotated[bool, typer.Option("--paper", help="Show the paper's own days, worked out again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
     debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
 ) -> None:
@@ -48,6 +50,9 @@ def plan_training(
     from vl2.train.planning.timeline import draw_timeline
     from vl2.train.train_config import TrainConfig
 
+    if paper:
+        show_paper()
+        return
     given = None if layout is None else parse_layout(layout)
     if recipe is not None:
         config = build(TrainConfig, load_yaml(recipe), thing=str(recipe))
@@ -75,7 +80,7 @@ def to_record(found: Estimate, imbalance: Imbalance, price: float) -> dict[str, 
         "memory_room_gb": round(job.machine.memory / GIGA, 1),
         "flops_per_token": {part: flops / job.sequence.tokens for part, flops in flops_of(job).items()},
         "stages": [str(found.stages)] if layout.num_stages == 1 else str(found.stages).split(" | "),
-        "stage_imbalance": round(found.stages.imbalance, 4),
+        "stage_ends": found.plan.stage_ends, "stage_imbalance": round(found.stages.imbalance, 4),
         "communication_gb": {flow.kind: round(flow.num_bytes / GIGA, 3) for flow in found.flows},
         "exposed_communication": round(found.exposed_seconds / found.step_seconds, 4),
         "bubble": round(found.simulation.bubble, 4),
@@ -97,6 +102,17 @@ def brief(found: Estimate) -> dict[str, Any]:
     """Return a layout that was not chosen, in short."""
     memory = round(found.peak.total / GIGA, 1)
     return {"layout": str(found.layout), "days": round(found.days, 2), "mfu": round(found.mfu, 4), "memory_gb": memory}
+
+
+def show_paper() -> None:
+    """Write the days of the paper's three runs, from its tokens and GPUs and the MFU that they imply."""
+    from vl2.train.planning.days import PAPER_RUNS, days_needed
+
+    for variant, run in PAPER_RUNS.items():
+        for share, mfu in run.mfu.items():
+            days = days_needed(variant, num_gpus=run.num_gpus, mfu=mfu, visual_share=share)
+            told = f"{run.num_gpus} x A100, {share:.0%} visual tokens, MFU {mfu:.1%}: {days:.2f} days"
+            typer.echo(f"{variant:6}{told}, the paper says {run.days}")
 
 
 def show_plan(record: dict[str, Any]) -> None:

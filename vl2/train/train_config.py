@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vl2.core.errors import ConfigError
+from vl2.parallel.plan import ScheduleName
 from vl2.train.paper import PaperRow, PaperStage, Variant, paper_row
-
-ScheduleName = Literal["gpipe", "1f1b", "interleaved", "zero_bubble", "zbv"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,6 @@ from vl2.train.planning.flops import packed_traffic, total_work
 from vl2.train.planning.hardware import MACHINES
 from vl2.train.planning.units import units_of
 
-PRICE = 2.0  # dollars a GPU hour, as DeepSeek-V3's report (arXiv 2412.19437, Table 1) assumes for an H800
-
 
 @dataclass(frozen=True, kw_only=True)
 class PaperRun:

@@ -6,13 +6,15 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from vl2.model.config import VL2Config
+from vl2.parallel.plan import ParallelPlan
 from vl2.train.paper import PaperRow
 from vl2.train.planning.communication import Flow, flows_of
 from vl2.train.planning.flops import total_work, unit_work
 from vl2.train.planning.hardware import Machine
-from vl2.train.planning.layout import Layout, check_layout
+from vl2.train.planning.layout import Layout, check_layout, parallel_plan
 from vl2.train.planning.memory import BF16, USABLE_SHARE, RankMemory, pass_bytes, rank_memory
-from vl2.train.planning.orders import OpKind, orders_of, rank_of
+from vl2.train.planning.orders import orders_of, rank_of
+from vl2.train.planning.passes import OpKind
 from vl2.train.planning.simulate import Simulation, most_held, simulate_step, simulated_count
 from vl2.train.planning.stages import StagePlan, plan_stages
 from vl2.train.planning.units import Traffic, Unit, units_of
@@ -57,6 +59,11 @@ class Estimate:
     simulation: Simulation
     flows: tuple[Flow, ...]  # of the process that sends longest
     step_seconds: float
+
+    @property
+    def plan(self) -> ParallelPlan:
+        """Return what vl2.parallel is given."""
+        return parallel_plan(self.layout, self.job.row, self.stages.ends if self.layout.pp > 1 else ())
 
     @property
     def peak(self) -> RankMemory:

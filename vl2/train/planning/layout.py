@@ -7,9 +7,10 @@ from typing import get_args
 
 from vl2.core.errors import ConfigError
 from vl2.model.config import VL2Config
+from vl2.parallel.plan import ONE_STAGE, ParallelPlan, ScheduleName
 from vl2.train.paper import PaperRow
 from vl2.train.planning.units import units_of
-from vl2.train.train_config import ScheduleName, TrainConfig
+from vl2.train.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,13 +66,13 @@ def parse_layout(text: str) -> Layout:
         values[name] = value
     schedule = values.pop("schedule", "1f1b")
     if schedule not in get_args(ScheduleName):
-        raise ConfigError("layout", "no such schedule", got=schedule, expected=", ".join(get_args(ScheduleName)))
+        raise ConfigError("schedule", "unknown", got=schedule, expected=", ".join(get_args(ScheduleName)))
     wrong = [f"{name}={value}" for name, value in values.items() if not value.isdecimal() or int(value) > 1 << 20]
     if wrong:
         raise ConfigError("layout", "not a number", got=", ".join(wrong))
     numbers = {name: int(value) for name, value in values.items()}
     recompute = bool(numbers.pop("recompute", 0))
-    chunks = numbers.pop("chunks", 1 if schedule != "zbv" else 2)
+    chunks = numbers.pop("chunks", 1 if schedule in ONE_STAGE else 2)
     return Layout(schedule=schedule, chunks=chunks, recompute=recompute, **numbers)  # type: ignore[arg-type]
 
 
@@ -80,54 +81,27 @@ def layout_of(config: TrainConfig) -> Layout:
     return Layout(**{field.name: getattr(config, field.name) for field in fields(Layout)})
 
 
+def parallel_plan(layout: Layout, row: PaperRow, stage_ends: tuple[int, ...]) -> ParallelPlan:
+    """Return what vl2.parallel is given."""
+    shared = {field.name for field in fields(Layout)} & {field.name for field in fields(ParallelPlan)}
+    return ParallelPlan(
+        **{name: getattr(layout, name) for name in shared},
+        stage_ends=stage_ends,
+        num_microbatches=layout.num_microbatches(row),
+        precision="bfloat16",
+    )
+
+
 def check_layout(layout: Layout, config: VL2Config, row: PaperRow) -> None:
     """Raise ConfigError, with the valid choices, on a layout that cannot run."""
-    language = config.language_config
-    heads, experts = language.num_attention_heads, language.n_routed_experts or 1
-    for name in ("dp_replicate", "dp_shard", "tp", "ep", "pp", "chunks", "microbatch"):
-        if getattr(layout, name) < 1:
-            raise ConfigError(name, "must be positive", got=getattr(layout, name))
-    if heads % layout.tp:
-        raise ConfigError("tp", f"does not divide {heads} heads", got=layout.tp, expected=_choices(divisors(heads)))
-    shared = layout.dp_shard * layout.tp
-    valid = [ep for ep in divisors(shared) if not experts % ep]
-    if layout.ep not in valid:
-        thing = f"must divide {experts} experts and dp_shard * tp = {shared}"
-        raise ConfigError("ep", thing, got=layout.ep, expected=_choices(valid))
-    _check_pipeline(layout, config, row)
-    if row.batch_size % (layout.data_parallel * layout.microbatch):
+    if min(layout.data_parallel, layout.microbatch) < 1 or row.batch_size % (layout.data_parallel * layout.microbatch):
         raise ConfigError(
             "dp_replicate * dp_shard * microbatch", f"does not divide the batch of {row.batch_size}",
-            got=layout.data_parallel * layout.microbatch, expected=_choices(divisors(row.batch_size)),
+            got=layout.data_parallel * layout.microbatch,
+            expected=", ".join(str(d) for d in range(1, row.batch_size + 1) if row.batch_size % d == 0),
         )  # fmt: skip
-
-
-def divisors(number: int) -> list[int]:
-    """Return all divisors in order."""
-    return [d for d in range(1, number + 1) if number % d == 0]
-
-
-def _check_pipeline(layout: Layout, config: VL2Config, row: PaperRow) -> None:
     num_units = len(units_of(config))
     if layout.num_stages > num_units:
         raise ConfigError("pp", "more stages than units", got=layout.num_stages, expected=f"at most {num_units}")
-    if layout.pp == 1 and layout.chunks > 1:
-        raise ConfigError("chunks", "need a pipeline", got=layout.chunks, expected="1, or pp above 1")
-    several = layout.schedule in ("interleaved", "zbv")
-    if layout.pp > 1 and several is (layout.chunks == 1):
-        needed = "above 1" if several else "1"
-        raise ConfigError("chunks", f"do not fit {layout.schedule}", got=layout.chunks, expected=needed)
-    if layout.schedule == "zbv" and layout.pp > 1 and layout.chunks != 2:
-        raise ConfigError("chunks", "do not fit zbv", got=layout.chunks, expected="2")
-    count = layout.num_microbatches(row)
-    rounds = max(1, count // layout.pp)
-    if layout.schedule == "interleaved" and layout.pp > 1 and count % rounds:
-        raise ConfigError(
-            "microbatches", "do not come in equal rounds", got=count, expected=f"a multiple of {layout.pp}",
-            do="Choose another microbatch or data-parallel degree.",
-        )  # fmt: skip
-
-
-def _choices(numbers: list[int]) -> str:
-    shown = [str(number) for number in numbers[:16]]
-    return " or ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+    anywhere = (*range(1, layout.num_stages), num_units) if layout.pp > 1 else ()
+    parallel_plan(layout, row, anywhere).check(layout.num_gpus, config)

@@ -8,15 +8,17 @@ from functools import partial
 from itertools import product
 
 from vl2.core.errors import ConfigError, MemoryPreflightError
+from vl2.parallel.plan import ScheduleName
 from vl2.train.planning.estimate import Estimate, Job, estimate, least_seconds, memory_of
 from vl2.train.planning.hardware import MACHINES
-from vl2.train.planning.layout import Layout, check_layout, divisors
+from vl2.train.planning.layout import Layout, check_layout
 from vl2.train.planning.memory import USABLE_SHARE, RankMemory
-from vl2.train.train_config import ScheduleName
 
 MOST_PP, MOST_TP, MOST_EP = 16, 8, 8
 MICROBATCHES = (1, 2, 4)
-PIPELINES: tuple[tuple[ScheduleName, int], ...] = (("1f1b", 1), ("interleaved", 2), ("zero_bubble", 1), ("zbv", 2))
+PIPELINES: tuple[tuple[ScheduleName, int], ...] = (
+    ("1f1b", 1), ("interleaved", 2), ("zero_bubble", 2), ("zbv", 2), ("dualpipev", 2),
+)  # fmt: skip
 NUM_FOUND, NUM_CHOICES = 8, 2
 GIGA = 1e9
 
@@ -55,26 +57,39 @@ def check_fit(job: Job, found: Estimate) -> None:
 
 
 def _possible(job: Job, num_gpus: int) -> Iterator[Layout]:
-    heads, experts = job.config.language_config.num_attention_heads, job.config.language_config.n_routed_experts or 1
-    node = job.machine.node_size
-    for tp in (tp for tp in divisors(heads) if num_gpus % tp == 0 and tp <= min(MOST_TP, node)):
+    """Yield the layouts that can run, whether they fit or not."""
+    experts, node = job.config.language_config.n_routed_experts or 1, job.machine.node_size
+    for shape in _shapes(job, num_gpus):
+        ranks, tp = shape.dp_replicate, shape.tp
+        for shard in (d for d in divisors(ranks) if d in (1, ranks) or d * tp in (node // 2, node)):
+            eps = [ep for ep in divisors(shard * tp) if ep <= MOST_EP and experts % ep == 0]
+            for ep, recompute in product(eps, (False, True)):
+                yield replace(shape, dp_replicate=ranks // shard, dp_shard=shard, ep=ep, recompute=recompute)
+
+
+def _shapes(job: Job, num_gpus: int) -> Iterator[Layout]:
+    """Yield the pipelines and widths that can run, as replicas."""
+    heads = job.config.language_config.num_attention_heads
+    for tp in (tp for tp in divisors(heads) if num_gpus % tp == 0 and tp <= min(MOST_TP, job.machine.node_size)):
         for pp in (pp for pp in divisors(num_gpus // tp) if pp <= MOST_PP):
-            data_parallel = num_gpus // (tp * pp)
-            shards = [d for d in divisors(data_parallel) if d in (1, data_parallel) or d * tp in (node // 2, node)]
-            for shard, (schedule, chunks) in product(shards, PIPELINES if pp > 1 else PIPELINES[:1]):
-                eps = [ep for ep in divisors(shard * tp) if ep <= MOST_EP and experts % ep == 0]
-                for ep, microbatch, recompute in product(eps, MICROBATCHES, (False, True)):
-                    layout = Layout(
-                        dp_replicate=data_parallel // shard, dp_shard=shard, tp=tp, ep=ep, pp=pp, schedule=schedule,
-                        chunks=chunks, microbatch=microbatch, recompute=recompute,
-                    )  # fmt: skip
-                    if _is_possible(layout, job):
-                        yield layout
+            pipelines = PIPELINES if pp > 1 else PIPELINES[:1]
+            for (schedule, chunks), microbatch in product(pipelines, MICROBATCHES):
+                shape = Layout(
+                    dp_replicate=num_gpus // (tp * pp), tp=tp, pp=pp, schedule=schedule, chunks=chunks,
+                    microbatch=microbatch,
+                )  # fmt: skip
+                if _is_possible(shape, job):
+                    yield shape
 
 
-def _is_possible(layout: Layout, job: Job) -> bool:
+def divisors(number: int) -> list[int]:
+    """Return all divisors in order."""
+    return [d for d in range(1, number + 1) if number % d == 0]
+
+
+def _is_possible(shape: Layout, job: Job) -> bool:
     try:
-        check_layout(layout, job.config, job.row)
+        check_layout(shape, job.config, job.row)
     except ConfigError:
         return False
     return True

@@ -6,11 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from vl2.core.errors import ConfigError
-from vl2.train.planning.orders import Op, orders_of, rank_of
-from vl2.train.train_config import ScheduleName
+from vl2.parallel.plan import ScheduleName
+from vl2.train.planning.orders import orders_of, rank_of
+from vl2.train.planning.passes import Op, OpKind
 
 Duration = Callable[[Op], float]  # seconds
-Ends = dict[tuple[str, int, int], float]  # by the first letter of the pass, stage and microbatch
+Ends = dict[tuple[str, int, int], float]  # by what a pass gives, stage and microbatch
+RESULTS: dict[OpKind, str] = {
+    "forward": "activation", "backward": "gradient", "input": "gradient", "weight": "nothing"
+}  # fmt: skip
 ROUNDS = 8  # of pp microbatches each, that a long step is simulated with
 
 
@@ -51,7 +55,7 @@ def simulate(
                 if ready is None:
                     break
                 start = max(clocks[rank], ready)
-                clocks[rank] = ends[op.kind[0], op.stage, op.microbatch] = start + duration(op)
+                clocks[rank] = ends[RESULTS[op.kind], op.stage, op.microbatch] = start + duration(op)
                 spans[rank].append(Span(op=op, start=start, end=clocks[rank]))
         waiting = [rank for rank in waiting if len(spans[rank]) < len(orders[rank])]
         if waiting and len(ends) == num_done:
@@ -115,13 +119,13 @@ def _ready(op: Op, ranks: Sequence[int], ends: Ends, transfer: float) -> float |
         case "forward" if op.stage == 0:
             return 0.0
         case "forward":
-            needed = ("f", op.stage - 1, op.microbatch)
+            needed = ("activation", op.stage - 1, op.microbatch)
         case "weight":
-            needed = ("i", op.stage, op.microbatch)
+            needed = ("gradient", op.stage, op.microbatch)
         case _ if is_last:
-            needed = ("f", op.stage, op.microbatch)
+            needed = ("activation", op.stage, op.microbatch)
         case _:
-            needed = (op.kind[0], op.stage + 1, op.microbatch)
+            needed = ("gradient", op.stage + 1, op.microbatch)
     if needed not in ends:
         return None
     return ends[needed] + (transfer if ranks[needed[1]] != ranks[op.stage] else 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 
 from vl2.core.errors import ConfigError
 from vl2.train.planning.units import Unit
@@ -20,6 +21,11 @@ class StagePlan:
     def imbalance(self) -> float:
         """Return the costliest stage over the mean: what the pipeline loses to it, 1 when all are equal."""
         return max(self.costs) * len(self.costs) / sum(self.costs)
+
+    @property
+    def ends(self) -> tuple[int, ...]:
+        """Return behind which unit each stage ends."""
+        return tuple(accumulate(map(len, self.stages)))
 
     def __str__(self) -> str:
         return " | ".join(_shown(stage) for stage in self.stages)

@@ -6,7 +6,7 @@ import math
 from html import escape
 
 from vl2.train.planning.estimate import Estimate
-from vl2.train.planning.orders import OpKind
+from vl2.train.planning.passes import OpKind
 from vl2.train.planning.simulate import Span
 
 WIDTH, ROW, GAP, LEFT, TOP, BOTTOM = 1600, 30, 6, 90, 74, 44  # pixels
