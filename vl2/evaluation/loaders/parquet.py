@@ -11,7 +11,7 @@ from vl2.core.sample import ImageSource
 from vl2.evaluation.loaders.within import inside
 
 BATCH_ROWS = 16
-BUFFER_BYTES = 1 << 20  # of a column: without one, the columns of a whole group of rows are held
+BUFFER_BYTES = 1 << 20  # of a column
 MOST_BYTES = 32 << 20  # of one image
 SPLITS = ("train", "dev", "val", "validation", "test", "testA", "testB", "testmini")
 
@@ -28,7 +28,8 @@ def read_parquet(path: Path, split: str) -> Iterator[Mapping[str, Any]]:
         raise VL2Error(str(path), "Parquet needs pyarrow", do="Run `pip install 'vl2[evaluation]'`.") from None
     for file in files_of(path, split):
         try:
-            with parquet.ParquetFile(file, buffer_size=BUFFER_BYTES) as opened:
+            # nothing is fetched ahead, or the whole file would be; what is left is a page, at most a group of rows
+            with parquet.ParquetFile(file, buffer_size=BUFFER_BYTES, pre_buffer=False) as opened:
                 for batch in opened.iter_batches(batch_size=BATCH_ROWS):
                     for row in batch.to_pylist():
                         yield {name: _value(value, file.parent) for name, value in row.items()}
