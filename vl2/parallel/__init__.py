@@ -1,0 +1,1 @@
+"""What is done to a model from outside: so far the plan of it, which the planner and the recipes check."""
