@@ -7,8 +7,9 @@ import pytest
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, Message, Sample, TextPart
 from vl2.corpus.pocket import write_shards
+from vl2.evaluation.credits import credit_of, gold_boxes, line_share, near_number
 from vl2.evaluation.loaders import open_rows
-from vl2.evaluation.pocketbench import Outcome, credit_of, gold_boxes, line_share, near_number, summarise
+from vl2.evaluation.pocketbench import Outcome, summarise
 from vl2.evaluation.tasks import TASKS
 from vl2.evaluation.tasks.pocketbench import ask, score
 

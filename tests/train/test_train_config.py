@@ -43,7 +43,7 @@ def test_the_layout_of_a_recipe_runs_and_fits(column):
     config = load(column)
     gpu = "a100" if column[1] == "pretrain" else "h100"
     found = estimate(job_of(*column, gpu, visual_share=0.35), layout_of(config))
-    assert found.layout.num_gpus == config.num_processes == GPUS[column]
+    assert found.layout.world_size == config.world_size == GPUS[column]
     assert found.fits
     assert found.mfu > 0.9 * found.job.machine.attained
 

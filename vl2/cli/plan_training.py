@@ -74,7 +74,7 @@ def to_record(found: Estimate, imbalance: Imbalance, price: float) -> dict[str, 
     """Return everything that is known of a plan, as JSON values."""
     job, layout = found.job, found.layout
     return {
-        "variant": job.row.variant, "stage": job.row.stage, "machine": job.machine.name, "num_gpus": layout.num_gpus,
+        "variant": job.row.variant, "stage": job.row.stage, "machine": job.machine.name, "num_gpus": layout.world_size,
         "layout": str(layout), "microbatches": layout.num_microbatches(job.row),
         "memory_gb": [{k: round(v / GIGA, 2) for k, v in asdict(one).items()} for one in found.memory],
         "memory_room_gb": round(job.machine.memory / GIGA, 1),

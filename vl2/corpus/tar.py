@@ -18,10 +18,10 @@ def pack(batch: Sequence[Sample]) -> bytes:
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for number, sample in enumerate(batch):
-            _add(archive, f"{number:06d}.json", to_line(sample_to_dict(sample)))
+            add_file(archive, f"{number:06d}.json", to_line(sample_to_dict(sample)))
             for place, image in enumerate(sample.images):
                 data = image.data or b""
-                _add(archive, f"{number:06d}.{place}.{image_suffix(data)}", data)
+                add_file(archive, f"{number:06d}.{place}.{image_suffix(data)}", data)
     return out.getvalue()
 
 
@@ -42,7 +42,8 @@ def unpack(data: bytes) -> list[Sample]:
     return batch
 
 
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    info = tarfile.TarInfo(name)  # time, owner and mode are those of nobody
+def add_file(archive: tarfile.TarFile, name: str, data: bytes) -> None:
+    """Append a file; its time, owner and mode are those of nobody, so that equal files are equal bytes."""
+    info = tarfile.TarInfo(name)
     info.size = len(data)
     archive.addfile(info, io.BytesIO(data))

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
-from vl2.core.sample import BoxesPart, Message, Sample
+from vl2.core.sample import Message, Sample
 from vl2.data.shards import ShardFolder
 from vl2.engine.answer import generate
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
+from vl2.evaluation.credits import MAX_ANSWER_TOKENS, credit_of, gold_boxes
 from vl2.evaluation.statistics import wilson
 from vl2.model import VL2
-from vl2.processor.grounding import parse
 from vl2.processor.processor import Processor
-
-MIN_IOU = 0.5
-UNPRINTED_TOLERANCE = 5.0  # a value read off an axis
-MAX_ANSWER_TOKENS = 160
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,35 +72,6 @@ def summarise(outcomes: Sequence[Outcome]) -> list[KindScore]:
     return [_score(kind, [outcome.credit for outcome in outcomes if outcome.kind == kind]) for kind in kinds]
 
 
-def credit_of(kind: str, accepted: Sequence[str], boxes: Sequence[Box], said: str) -> float:
-    """Return the credit of an answer in 0..1, by the accepted texts or, in kinds that ask for boxes, by the boxes."""
-    if kind.startswith(("ground.", "text_ground")):
-        return _grounding_credit(boxes, [box for span in parse(said) for box in span.boxes])
-    return CREDIT_RULES.get(kind, exact)(said, accepted)
-
-
-def exact(said: str, gold: Sequence[str]) -> float:
-    """Return 1 when the answer equals an accepted one, letter by letter."""
-    return float(said.strip() in gold)
-
-
-def line_share(said: str, gold: Sequence[str]) -> float:
-    """Return the share of the picture's lines that were read exactly, in their places."""
-    wanted, got = gold[0].split("\n"), said.strip().split("\n")
-    return sum(a == b for a, b in zip(wanted, got, strict=False)) / max(len(wanted), len(got))
-
-
-def near_number(said: str, gold: Sequence[str]) -> float:
-    """Return 1 when the number is within the tolerance of the true one."""
-    try:
-        return float(abs(float(said.strip().rstrip("%")) - float(gold[0].rstrip("%"))) <= UNPRINTED_TOLERANCE)
-    except ValueError:
-        return 0.0
-
-
-CREDIT_RULES: dict[str, Callable[[str, Sequence[str]], float]] = {"lines": line_share, "chart.unprinted": near_number}
-
-
 def _ask(model: VL2, processor: Processor, batch: Sequence[Sample]) -> Iterator[Outcome]:
     settings = SamplingSettings(max_new_tokens=MAX_ANSWER_TOKENS)
     requests = [
@@ -119,24 +85,6 @@ def _ask(model: VL2, processor: Processor, batch: Sequence[Sample]) -> Iterator[
         gold = sample.answers[0] if sample.answers else " ".join(str(box.thousandths()) for box in boxes)
         credit = credit_of(kind, sample.answers, boxes, answer.text)
         yield Outcome(kind=kind, sample_id=sample.id, gold=gold, said=answer.text, credit=credit)
-
-
-def gold_boxes(sample: Sample) -> tuple[Box, ...]:
-    """Return the boxes of a sample's last turn."""
-    return tuple(box for part in sample.messages[-1].parts if isinstance(part, BoxesPart) for box in part.boxes)
-
-
-def _grounding_credit(gold: Sequence[Box], said: Sequence[Box]) -> float:
-    """Return 1 when as many boxes were said as there are, each overlapping one of its own by half or more."""
-    if len(gold) != len(said):
-        return 0.0
-    left = list(gold)
-    for box in said:
-        best = max(left, key=box.iou, default=None)
-        if best is None or box.iou(best) < MIN_IOU:
-            return 0.0
-        left.remove(best)
-    return 1.0
 
 
 def _score(kind: str, credits: Sequence[float]) -> KindScore:

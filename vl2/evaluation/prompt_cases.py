@@ -8,15 +8,14 @@ from string import ascii_uppercase
 from typing import Any
 
 from vl2.core.errors import VL2Error
-from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, TextPart
+from vl2.core.sample import ImageSource
+from vl2.evaluation.answerers.answerer import text_of
 from vl2.evaluation.cases import CaseReport, Mismatch, read_records
 from vl2.evaluation.loaders.literal import is_missing
 from vl2.evaluation.prompts import Ask, lettered, vlmevalkit_mmmu
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import Profile
 from vl2.evaluation.tasks import TASKS
-from vl2.processor.grounding import render
-from vl2.processor.marks import IMAGE
 
 USER = "<|User|>"
 # How a table's name begins, and whose prompts its rows get; the longest beginning counts.
@@ -55,20 +54,6 @@ def mismatches_of(record: Mapping[str, Any], name: str) -> Iterator[Mismatch]:
         yield Mismatch(id=name, metric="images", implementation=profile, expected=wanted_images, got=num_images)
 
 
-def rendered(message: Message) -> str:
-    """Return a turn as the official classes take it: <image> for each image."""
-    pieces: list[str] = []
-    for part in message.parts:
-        match part:
-            case TextPart(text):
-                pieces.append(text)
-            case ImagePart():
-                pieces.append(IMAGE)
-            case BoxesPart(label, boxes):
-                pieces.append(render(label, boxes))
-    return "".join(pieces)
-
-
 def _ask(record: Mapping[str, Any], profile: Profile) -> tuple[str, int]:
     table = str(record["vlmevalkit_dataset"])
     names = [name for name in TABLES if table.startswith(name)]
@@ -78,7 +63,7 @@ def _ask(record: Mapping[str, Any], profile: Profile) -> tuple[str, int]:
     if profile not in rules:
         return f"no prompts of {profile}", 0
     sample = _unread(rules[profile].ask)(_row(record["line"], list(record["images"])))
-    return rendered(sample.messages[0]).strip(), len(sample.images)
+    return text_of(sample.messages[0]).strip(), len(sample.images)
 
 
 def _row(line: Mapping[str, Any], images: list[str]) -> Row:

@@ -16,7 +16,7 @@ SPLIT_BACKWARD = ("zero_bubble", "zbv", "dualpipev")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ParallelPlan:
+class Degrees:
     """Degrees of parallelism. pp is outermost, tp innermost; ep takes its processes from dp_shard and tp."""
 
     dp_replicate: int = 1
@@ -26,18 +26,11 @@ class ParallelPlan:
     pp: int = 1
     schedule: ScheduleName = "1f1b"
     chunks: int = 1  # stages of the pipeline that each process holds
-    # Behind which unit each stage ends, see vl2/parallel/units.py: 27 blocks, adaptor, embedding, layers, head.
-    stage_ends: tuple[int, ...] = ()
-    num_microbatches: int = 1  # of one step, in each process
     recompute: bool = False  # keep only what goes into a block or layer, and compute it again in backward
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation; weights and gradients are float32
-    # Free a layer's gathered weights between forward and backward. None: yes, but not in a pipeline, where every
-    # microbatch would gather them anew.
-    reshard_after_forward: bool | None = None
 
     @property
     def world_size(self) -> int:
-        """Return how many processes the plan takes."""
+        """Return how many processes the degrees take."""
         return self.data_parallel * self.tp * self.pp
 
     @property
@@ -49,6 +42,19 @@ class ParallelPlan:
     def num_stages(self) -> int:
         """Return the stages of the pipeline."""
         return self.pp * self.chunks
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelPlan(Degrees):
+    """All that a parallel model is built by."""
+
+    # Behind which unit each stage ends, see vl2/parallel/units.py: 27 blocks, adaptor, embedding, layers, head.
+    stage_ends: tuple[int, ...] = ()
+    num_microbatches: int = 1  # of one step, in each process
+    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation; weights and gradients are float32
+    # Free a layer's gathered weights between forward and backward. None: yes, but not in a pipeline, where every
+    # microbatch would gather them anew.
+    reshard_after_forward: bool | None = None
 
     @property
     def reshards(self) -> bool:

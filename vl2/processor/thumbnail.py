@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from typing import Literal
 
 from PIL import Image, ImageDraw
 
@@ -14,13 +15,14 @@ LINE = 2
 
 
 def thumbnail(
-    source: ImageInput, side: int, boxes: Sequence[tuple[tuple[float, float, float, float], str]] = ()
+    source: ImageInput, side: int, boxes: Sequence[tuple[tuple[float, float, float, float], str]] = (), *,
+    alpha: Literal["drop", "white"] = "drop",
 ) -> bytes:  # fmt: skip
     """Return the image as JPEG, no side longer than `side`; boxes are (corners in its pixels, colour).
 
-    Raises ImageError on what is no image.
+    `alpha` as in `open_image`. Raises ImageError on what is no image.
     """
-    image = open_image(source)
+    image = open_image(source, alpha=alpha)
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
     small = image.resize((width, height), Image.Resampling.LANCZOS)

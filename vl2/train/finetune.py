@@ -23,13 +23,14 @@ from vl2.train.finetune_config import FinetuneConfig
 from vl2.train.lora import Change, adapter_of, add_adapter
 from vl2.train.moved import moments_of, moved_by_adapter, moved_weights, rate_groups, set_moments
 from vl2.train.objective import coordinate_tokens, count_supervised, learn
+from vl2.train.optim import ADAM_BETAS
+from vl2.train.schedule import schedule_factor
 from vl2.weights import save_model
 from vl2.weights.adapter import save_adapter
 
 MOST_BROKEN_STEPS = 5  # steps in a row whose loss is no number, before the run stops
 LOOKS = 10
 LEAST_RATE = 0.1  # of the learning rate, at the end of its cosine
-BETAS = (0.9, 0.95)  # paper, Table 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +85,7 @@ class Finetuner:
         self.moved = moved_by_adapter(self.changes) if config.rank else moved_weights(model, config.parts)
         groups = rate_groups(self.moved, config.part_rates)
         self.optimizer = torch.optim.AdamW(
-            groups, lr=config.learning_rate, betas=BETAS, weight_decay=config.weight_decay
+            groups, lr=config.learning_rate, betas=ADAM_BETAS, weight_decay=config.weight_decay
         )  # fmt: skip
         self.standing = Standing()
         self.num_broken = 0
@@ -150,8 +151,7 @@ class Finetuner:
         """Return the learning rate: a warm-up, then a cosine."""
         warmup = max(1, round(self.num_steps * self.config.warmup_share))
         rising = min(1.0, (step + 1) / warmup)
-        falling = (1 + math.cos(math.pi * min(1.0, step / self.num_steps))) / 2
-        return self.config.learning_rate * rising * (LEAST_RATE + (1 - LEAST_RATE) * falling)
+        return self.config.learning_rate * rising * schedule_factor("cosine", step / self.num_steps, LEAST_RATE)
 
     def _note_broken(self, step: int, batches: Sequence[Batch]) -> None:
         """Leave a step out; too many in a row end the run, with what they were made of kept."""

@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from vl2.core.errors import ConfigError
-from vl2.parallel.plan import ScheduleName
+from vl2.parallel.plan import Degrees
 from vl2.train.paper import PaperRow, PaperStage, Variant, paper_row
 
 
 @dataclass(frozen=True, kw_only=True)
-class TrainConfig:
+class TrainConfig(Degrees):
     """A stage of Table 2, on data, in a layout. What is None is as the paper has it."""
 
     variant: Variant
@@ -22,17 +22,8 @@ class TrainConfig:
     tokenizer: str | None = None  # a folder; None: that of `model`
     eval_data: tuple[str, ...] = ()
 
-    # How processes share the work. Processes are the product of dp_replicate, dp_shard, tp and pp.
-    dp_replicate: int = 1
-    dp_shard: int = 1
-    tp: int = 1
-    ep: int = 1  # takes its processes from dp_shard and tp
-    pp: int = 1
-    schedule: ScheduleName = "1f1b"
-    chunks: int = 1  # stages of the pipeline that each process holds
     microbatch: int = 1  # sequences of one forward pass
     precision: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; master weights are float32
-    recompute: bool = False  # keep only what goes into a layer, and compute the layer again in backward
 
     pack_tiles: int = 18  # the most tiles of a sequence
     num_lanes: int | None = None  # of the data, the most data-parallel processes; None: as many as there are
@@ -74,19 +65,9 @@ class TrainConfig:
         return self.num_steps if self.num_steps is not None else self.row.num_steps
 
     @property
-    def data_parallel(self) -> int:
-        """Return how many processes read other data."""
-        return self.dp_replicate * self.dp_shard
-
-    @property
     def num_microbatches(self) -> int:
         """Return the forward passes of one step in each process."""
         return self.row.batch_size // (self.data_parallel * self.microbatch)
-
-    @property
-    def num_processes(self) -> int:
-        """Return how many processes the layout takes."""
-        return self.data_parallel * self.tp * self.pp
 
     def _changes(self) -> dict[str, Any]:
         names = ("batch_size", "sequence_length", "learning_rate", "warmup_steps")

@@ -14,8 +14,9 @@ from tests.evaluation.synthetic import FILES, PARQUET, TSV, WRITERS, coded, pict
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource
 from vl2.evaluation import pocketbench
+from vl2.evaluation.answerers.answerer import text_of
 from vl2.evaluation.loaders import open_rows
-from vl2.evaluation.prompt_cases import rendered, run_prompt_cases
+from vl2.evaluation.prompt_cases import run_prompt_cases
 from vl2.evaluation.task import Scored
 from vl2.evaluation.tasks import TASKS, find_task
 from vl2.processor.enlarge import enlarge
@@ -57,7 +58,7 @@ def test_a_task_is_read_asked_and_scored(format_, name, tmp_path):
         for profile, rule in task.profiles.items():
             sample = rule.ask(row)
             assert sample.messages[-1].role == "user" and sample.images, profile
-            text = rendered(sample.messages[-1])
+            text = text_of(sample.messages[-1])
             assert text.count("<image>") == len(sample.images)
     best = headline(task, rows, [gold_answer(task, row) for row in rows])
     assert best == pytest.approx(200.0 if name == "mme" else task.scale), "the gold answers get all there is"
@@ -132,7 +133,7 @@ def row_of(name: str, **record):
 
 
 def lmms_prompt(name: str, row) -> str:
-    return rendered(TASKS[name].profiles["lmms"].ask(row).messages[0])
+    return text_of(TASKS[name].profiles["lmms"].ask(row).messages[0])
 
 
 def test_tasks_are_listed_without_torch_and_arrow():
@@ -199,7 +200,7 @@ def test_lmms_asks_mathvista_from_a_table_alike(tmp_path, monkeypatch):
     monkeypatch.setitem(TSV, "mathvista", [{**TSV["mathvista"][0], **changed}])
     (row,) = rows_of("tsv", "mathvista", tmp_path)
     assert lmms_prompt("mathvista", row).startswith("<image>\nWhich?\nA. x\nB. y\nAnswer with the option's letter")
-    assert rendered(TASKS["mathvista"].profiles["vlmevalkit"].ask(row).messages[0]) == f"<image>\n{query}"
+    assert text_of(TASKS["mathvista"].profiles["vlmevalkit"].ask(row).messages[0]) == f"<image>\n{query}"
 
 
 def test_lmms_shows_the_images_of_mmt_bench_within_its_question(tmp_path):

@@ -77,7 +77,7 @@ def test_the_search_gives_what_fits_fastest_first():
     assert [one.step_seconds for one in found] == sorted(one.step_seconds for one in found)
     for one in found:
         assert one.fits
-        assert one.layout.num_gpus == 8
+        assert one.layout.world_size == 8
     assert len({one.layout for one in found}) == len(found)
     again = estimate(job(), found[0].layout)
     assert again == found[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import multiprocessing
 import tarfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from vl2.core.sample import Sample, sample_to_dict
 from vl2.corpus.pocket.canvas import Split
 from vl2.corpus.pocket.draw import draw
+from vl2.corpus.tar import add_file
 
 DEFAULT_SHARD_SIZE = 2000
 
@@ -58,14 +58,8 @@ def write_shard(job: ShardJob) -> None:
 
 
 def add_sample(archive: tarfile.TarFile, sample: Sample) -> None:
-    """Append `<id>.json` and `<id>.<k>.png` members; times and owners are fixed, so equal samples are equal bytes."""
+    """Append `<id>.json` and `<id>.<k>.png` members."""
     record = json.dumps(sample_to_dict(sample), separators=(",", ":"), ensure_ascii=False).encode()
-    _add(archive, f"{sample.id}.json", record)
+    add_file(archive, f"{sample.id}.json", record)
     for number, image in enumerate(sample.images):
-        _add(archive, f"{sample.id}.{number}.png", image.data or b"")
-
-
-def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(data)
-    archive.addfile(member, io.BytesIO(data))
+        add_file(archive, f"{sample.id}.{number}.png", image.data or b"")

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from vl2.core.sample import BoxesPart, ImagePart, Sample, TextPart
+from vl2.evaluation.credits import MAX_ANSWER_TOKENS, credit_of, gold_boxes
 from vl2.evaluation.row import Row
 from vl2.evaluation.task import PromptRule, Record, Task
 from vl2.evaluation.verdict import Dialect, Verdict, judged, unparsed
 
-MAX_ANSWER_TOKENS = 160  # as vl2/evaluation/pocketbench.py has it, which is imported late: it loads torch
-
 
 def rows(record: Record) -> Iterator[Row]:
     """Yield the row of a sample: its last turn is what is wanted."""
-    from vl2.evaluation.pocketbench import gold_boxes
-
     sample: Sample = record["sample"]
     boxes = gold_boxes(sample)
     wanted = sample.answers or (" ".join(str(list(box.thousandths())) for box in boxes) or "nothing",)
@@ -33,8 +30,6 @@ def ask(row: Row) -> Sample:
 
 def score(row: Row, said: str, dialect: Dialect) -> Verdict:
     """Return the credit by the rule of the kind."""
-    from vl2.evaluation.pocketbench import credit_of
-
     if not said.strip():
         return unparsed()
     return judged(credit_of(row.category, row.fields["accepted"], row.fields["boxes"], said), said)

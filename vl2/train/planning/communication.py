@@ -57,7 +57,7 @@ def flows_of(
         ("tensor parallel", 8 * len(layers) * tokens * _ring(tp), _speed(machine, tp), False),
         ("experts all-to-all", 4 * moe_layers * top_k * tokens / tp * _ring(ep), _speed(machine, max(ep, tp)), False),
         ("pipeline", 2 * layout.chunks * tokens / tp if layout.pp > 1 else 0.0,
-         _speed(machine, layout.num_gpus), True),
+         _speed(machine, layout.world_size), True),
         ("tile balance", count * moved * tile if has_vision else 0.0, replicate, False),
     ]  # fmt: skip
     return [

@@ -83,12 +83,12 @@ class Estimate:
     @property
     def tokens_per_gpu(self) -> float:
         """Return tokens a second and GPU."""
-        return self.job.step_tokens / self.step_seconds / self.layout.num_gpus
+        return self.job.step_tokens / self.step_seconds / self.layout.world_size
 
     @property
     def mfu(self) -> float:
         """Return the share of the machines' peak that true FLOPs take; what is computed again does not count."""
-        return self.job.step_flops / (self.step_seconds * self.layout.num_gpus * self.job.machine.peak_flops)
+        return self.job.step_flops / (self.step_seconds * self.layout.world_size * self.job.machine.peak_flops)
 
     @property
     def days(self) -> float:
@@ -98,7 +98,7 @@ class Estimate:
     @property
     def gpu_hours(self) -> float:
         """Return what is paid for."""
-        return self.days * 24 * self.layout.num_gpus
+        return self.days * 24 * self.layout.world_size
 
 
 def estimate(job: Job, layout: Layout) -> Estimate:
@@ -169,7 +169,7 @@ def stages_of(job: Job, num_stages: int, microbatch: int) -> StagePlan:
 def pipeline_of(job: Job, shape: Layout) -> Simulation:
     """Return the simulated step of a process group; of the layout only what a pipeline depends on is looked at."""
     passes = _pass_seconds(job, shape)
-    network = job.machine.link if shape.num_gpus <= job.machine.node_size else job.machine.network
+    network = job.machine.link if shape.world_size <= job.machine.node_size else job.machine.network
     numbers = job.sequence.tokens * shape.microbatch * job.config.language_config.hidden_size
     return simulate_step(
         shape.schedule,

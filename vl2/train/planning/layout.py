@@ -7,40 +7,17 @@ from typing import get_args
 
 from vl2.core.errors import ConfigError
 from vl2.model.config import VL2Config
-from vl2.parallel.plan import ONE_STAGE, ParallelPlan, ScheduleName
+from vl2.parallel.plan import ONE_STAGE, Degrees, ParallelPlan, ScheduleName
 from vl2.train.paper import PaperRow
 from vl2.train.planning.units import units_of
 from vl2.train.train_config import TrainConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Layout:
-    """Degrees of parallelism. tp is innermost, pp outermost; ep takes its processes from dp_shard and tp."""
+class Layout(Degrees):
+    """Degrees of parallelism, and how much a process reads at a time."""
 
-    dp_replicate: int = 1
-    dp_shard: int = 1
-    tp: int = 1
-    ep: int = 1
-    pp: int = 1
-    schedule: ScheduleName = "1f1b"
-    chunks: int = 1  # stages of the pipeline in each process
     microbatch: int = 1  # sequences
-    recompute: bool = False
-
-    @property
-    def num_gpus(self) -> int:
-        """Return the processes."""
-        return self.data_parallel * self.tp * self.pp
-
-    @property
-    def data_parallel(self) -> int:
-        """Return how many processes read other data."""
-        return self.dp_replicate * self.dp_shard
-
-    @property
-    def num_stages(self) -> int:
-        """Return the stages of the pipeline."""
-        return self.pp * self.chunks
 
     def num_microbatches(self, row: PaperRow) -> int:
         """Return the forward passes of a step in each process."""
@@ -83,9 +60,8 @@ def layout_of(config: TrainConfig) -> Layout:
 
 def parallel_plan(layout: Layout, row: PaperRow, stage_ends: tuple[int, ...]) -> ParallelPlan:
     """Return what vl2.parallel is given."""
-    shared = {field.name for field in fields(Layout)} & {field.name for field in fields(ParallelPlan)}
     return ParallelPlan(
-        **{name: getattr(layout, name) for name in shared},
+        **{field.name: getattr(layout, field.name) for field in fields(Degrees)},
         stage_ends=stage_ends,
         num_microbatches=layout.num_microbatches(row),
         precision="bfloat16",
@@ -104,4 +80,4 @@ def check_layout(layout: Layout, config: VL2Config, row: PaperRow) -> None:
     if layout.num_stages > num_units:
         raise ConfigError("pp", "more stages than units", got=layout.num_stages, expected=f"at most {num_units}")
     anywhere = (*range(1, layout.num_stages), num_units) if layout.pp > 1 else ()
-    parallel_plan(layout, row, anywhere).check(layout.num_gpus, config)
+    parallel_plan(layout, row, anywhere).check(layout.world_size, config)

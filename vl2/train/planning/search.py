@@ -52,7 +52,7 @@ def check_fit(job: Job, found: Estimate) -> None:
     raise MemoryPreflightError(
         str(found.layout), "does not fit", got=_parts(found.peak),
         expected=f"at most {_room(job) / GIGA:.1f} GB of {job.machine.name}",
-        do=_nearest(job, found.layout.num_gpus),
+        do=_nearest(job, found.layout.world_size),
     )  # fmt: skip
 
 

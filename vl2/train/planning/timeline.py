@@ -46,7 +46,7 @@ def _heading(found: Estimate) -> list[str]:
     drawn = 1 + max(span.op.microbatch for row in found.simulation.spans for span in row)
     count = layout.num_microbatches(job.row)
     shown = f"{count} microbatches" if drawn == count else f"{drawn} of {count} microbatches"
-    title = f"{job.row.variant} {job.row.stage}, {layout.num_gpus} x {job.machine.name}: {layout}"
+    title = f"{job.row.variant} {job.row.stage}, {layout.world_size} x {job.machine.name}: {layout}"
     facts = f"{shown}, bubble {found.simulation.bubble:.1%}, costliest stage {found.stages.imbalance:.2f} of the mean"
     pieces = [
         f'<text x="{LEFT}" y="22" font-size="15" fill="#222222">{escape(title)}</text>',
