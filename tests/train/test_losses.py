@@ -8,17 +8,21 @@ import pytest
 import torch
 
 from vl2.core.batch import IGNORE_INDEX
+from vl2.core.boxes import Box
 from vl2.model.moe import Routing
+from vl2.processor import Processor, render
 from vl2.train.losses import (
     COORDINATE_SIGMA,
     CoordinateTokens,
     coordinate_loss,
+    coordinate_tokens,
     is_coordinate,
     next_token_loss,
     sequence_aux_loss,
     shifted_targets,
 )
 from vl2.train.waves import WAVE_SIZE, waves
+from vl2.weights import find_checkpoint
 
 TOKENS = CoordinateTokens(ids=torch.arange(1000) + 10, opening=3, closing=4)
 
@@ -62,3 +66,12 @@ def test_waves_of_near_numbers_look_alike():
     here, near, far = waves(torch.tensor([0.50, 0.51, 0.90]))
     assert here.shape == (WAVE_SIZE,)
     assert float((here - near).norm()) < 0.3 * float((here - far).norm())
+
+
+def test_the_numbers_of_boxes_are_the_tokens_that_boxes_are_written_with():
+    processor = Processor.from_directory(find_checkpoint("pocket"))
+    tokens = coordinate_tokens(processor.tokenizer)
+    text = render("mug", [Box(5, 10, 123, 999)])
+    ids = torch.tensor([processor.tokenizer.encode(text)])
+    targets = shifted_targets(ids)[is_coordinate(ids, tokens)]
+    assert targets.tolist() == tokens.ids[[5, 10, 123, 999]].tolist()

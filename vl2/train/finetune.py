@@ -21,8 +21,9 @@ from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoin
 from vl2.train.examples import Examples, group
 from vl2.train.finetune_config import FinetuneConfig
 from vl2.train.lora import Change, adapter_of, add_adapter
+from vl2.train.losses import CoordinateTokens, coordinate_tokens
 from vl2.train.moved import moments_of, moved_by_adapter, moved_weights, rate_groups, set_moments
-from vl2.train.objective import coordinate_tokens, count_supervised, learn
+from vl2.train.objective import count_supervised, learn
 from vl2.train.optim import ADAM_BETAS
 from vl2.train.schedule import schedule_factor
 from vl2.weights import save_model
@@ -74,7 +75,8 @@ class Finetuner:
     ) -> None:  # fmt: skip
         self.config, self.model, self.processor, self.examples = config, model, processor, examples
         self.held_out = list(group(held_out, processor.pad_id, config.max_batch_tokens))
-        self.coordinates = coordinate_tokens(processor.tokenizer)
+        self.device = model.tile_newline.device
+        self.coordinates = soft_numbers(processor, self.device)
         self.out = Path(config.out)
         self.num_steps = steps_of(config, len(examples.new.rows), config.batch_size - examples.num_old)
         self.eval_every = config.eval_every or max(1, self.num_steps // LOOKS)
@@ -109,7 +111,7 @@ class Finetuner:
     @torch.no_grad()
     def look(self) -> Look:
         """Return how well held-out samples are answered, token by token of their own answers."""
-        found = [learn(self.model, batch, self.coordinates) for batch in self.held_out]
+        found = [learn(self.model, batch.to(self.device), self.coordinates) for batch in self.held_out]
         num_tokens = max(1, sum(one.num_tokens for one in found))
         text = sum(float(one.text) for one in found) / num_tokens
         return Look(loss=text, accuracy=sum(one.num_right for one in found) / num_tokens)
@@ -141,7 +143,7 @@ class Finetuner:
         num_tokens = sum(count_supervised(batch) for batch in batches)
         text, num_right = 0.0, 0
         for batch in batches:
-            learned = learn(self.model, batch, self.coordinates)
+            learned = learn(self.model, batch.to(self.device), self.coordinates)
             learned.loss(max(1, num_tokens), self.config.aux_weight).backward()
             text += float(learned.text.detach())
             num_right += learned.num_right
@@ -213,6 +215,15 @@ class Finetuner:
         line = {**asdict(progress), "skipped": dict(self.examples.new.skipped)}
         with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(line) + "\n")
+
+
+def soft_numbers(processor: Processor, device: torch.device) -> CoordinateTokens | None:
+    """Return the tokens of numbers in boxes, None where the tokenizer has not one for each."""
+    try:
+        tokens = coordinate_tokens(processor.tokenizer)
+    except VL2Error:
+        return None
+    return replace(tokens, ids=tokens.ids.to(device))
 
 
 def steps_of(config: FinetuneConfig, num_samples: int, num_new: int) -> int:

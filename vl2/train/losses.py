@@ -12,6 +12,8 @@ from vl2.core.batch import IGNORE_INDEX
 from vl2.core.boxes import BOX_SCALE
 from vl2.data.slots import SlotTargets
 from vl2.model.moe import Routing
+from vl2.processor.marks import DET, DET_END
+from vl2.processor.tokenizer import Tokenizer
 from vl2.train.heads import SlotPrediction
 from vl2.train.waves import waves
 
@@ -27,6 +29,12 @@ class CoordinateTokens:
     ids: Tensor  # [1000]
     opening: int
     closing: int
+
+
+def coordinate_tokens(tokenizer: Tokenizer) -> CoordinateTokens:
+    """Return the tokens that boxes are written with. Raises VL2Error when a number has none."""
+    ids = torch.tensor([tokenizer.id_of(str(number)) for number in range(BOX_SCALE + 1)])
+    return CoordinateTokens(ids=ids, opening=tokenizer.id_of(DET), closing=tokenizer.id_of(DET_END))
 
 
 def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
@@ -52,7 +60,7 @@ def coordinate_loss(logits: Tensor, targets: Tensor, tokens: CoordinateTokens) -
     """
     numbers = torch.searchsorted(tokens.ids.sort().values, targets)
     numbers = tokens.ids.argsort()[numbers]  # [M]
-    offsets = torch.arange(-COORDINATE_REACH, COORDINATE_REACH + 1)
+    offsets = torch.arange(-COORDINATE_REACH, COORDINATE_REACH + 1, device=logits.device)
     weights = torch.softmax(-(offsets.float() ** 2) / (2 * COORDINATE_SIGMA**2), 0)
     nearby = (numbers[:, None] + offsets).clamp(0, BOX_SCALE)  # [M, 2*reach+1]
     log_probs = F.log_softmax(logits, dim=-1).gather(1, tokens.ids[nearby])
@@ -67,7 +75,7 @@ def sequence_aux_loss(routing: Routing, batch_size: int) -> Tensor:
     num_experts = routing.scores.shape[1]
     ids = routing.topk_ids.view(batch_size, -1)  # [B, T*K]
     scores = routing.scores.view(batch_size, -1, num_experts)  # [B, T, E]
-    chosen = torch.zeros(batch_size, num_experts).scatter_add_(1, ids, torch.ones(ids.shape))
+    chosen = scores.new_zeros(batch_size, num_experts).scatter_add_(1, ids, scores.new_ones(ids.shape))
     chosen = chosen * num_experts / ids.shape[1]  # [B, E]
     return (chosen * scores.mean(1)).sum(1).mean()
 

@@ -10,11 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, Batch
-from vl2.core.boxes import BOX_SCALE
 from vl2.model import VL2
 from vl2.model.moe import Routing
-from vl2.processor.marks import DET, DET_END
-from vl2.processor.tokenizer import Tokenizer
 from vl2.train.losses import (
     CoordinateTokens,
     coordinate_loss,
@@ -50,15 +47,6 @@ def document_targets(batch: Batch) -> Tensor:
 def count_supervised(batch: Batch) -> int:
     """Return how many tokens of a batch are learned from."""
     return int((document_targets(batch) != IGNORE_INDEX).sum())
-
-
-def coordinate_tokens(tokenizer: Tokenizer) -> CoordinateTokens | None:
-    """Return the tokens of 0..999, None when the tokenizer has not one for each."""
-    numbers = [tokenizer.encode(str(number)) for number in range(BOX_SCALE + 1)]
-    if any(len(ids) != 1 for ids in numbers):
-        return None
-    ids = torch.tensor([ids[0] for ids in numbers])
-    return CoordinateTokens(ids=ids, opening=tokenizer.id_of(DET), closing=tokenizer.id_of(DET_END))
 
 
 def learn(model: VL2, batch: Batch, coordinates: CoordinateTokens | None = None) -> Learned:

@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 
 from vl2.core.batch import ModelInput
-from vl2.core.boxes import BOX_SCALE
 from vl2.core.errors import ConfigError
 from vl2.core.sample import Sample
 from vl2.core.settings import build, load_yaml, override
@@ -21,12 +20,11 @@ from vl2.data.pointers import Pointer
 from vl2.data.slots import FigureClasses
 from vl2.data.transcribe import transcribe
 from vl2.model import PRESETS, VL2
-from vl2.processor.marks import DET, DET_END
 from vl2.processor.processor import Processor
 from vl2.train.checkpoint import load_checkpoint
 from vl2.train.config import RunConfig
 from vl2.train.initial import initialise
-from vl2.train.losses import CoordinateTokens
+from vl2.train.losses import coordinate_tokens
 from vl2.train.stages import STAGES
 from vl2.train.trainer import Trainer, load_modules, load_slot_head
 from vl2.weights import load_model
@@ -64,12 +62,10 @@ def build_trainer(config: RunConfig) -> Trainer:
         if config.point_weight
         else None,
     )
-    numbers = torch.tensor([processor.tokenizer.id_of(str(number)) for number in range(BOX_SCALE + 1)])
-    ids = processor.tokenizer.id_of
-    tokens = CoordinateTokens(ids=numbers, opening=ids(DET), closing=ids(DET_END))
+    tokens = coordinate_tokens(processor.tokenizer)
     torch.manual_seed(config.seed)
     model = VL2(model_config)
-    initialise(model, numbers)
+    initialise(model, tokens.ids)
     trainer = Trainer(config, model, loader, Mixture(Path(config.data), config.mix, config.seed), tokens)
     for earlier in config.init:
         take_over(trainer, Path(earlier))
