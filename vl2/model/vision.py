@@ -86,8 +86,12 @@ class VisionTower(nn.Module):
 
     def forward(self, tiles: Tensor, backends: Backends) -> Tensor:
         """Return patch features [N, P, C] for tiles [N, 3, S, S] in -1..1, after the final norm."""
-        x = self.patch_embed(tiles.to(self.pos_embed.dtype)).flatten(2).transpose(1, 2)  # [N, P, C]
-        x = x + self.pos_embed  # [N, P, C]
+        x = self.embed(tiles)  # [N, P, C]
         for block in self.blocks:
             x = block(x, backends)  # [N, P, C]
         return self.norm(x)  # [N, P, C]
+
+    def embed(self, tiles: Tensor) -> Tensor:
+        """Return what the first block reads, patches with their positions [N, P, C], for tiles [N, 3, S, S]."""
+        x = self.patch_embed(tiles.to(self.pos_embed.dtype)).flatten(2).transpose(1, 2)  # [N, P, C]
+        return x + self.pos_embed  # [N, P, C]

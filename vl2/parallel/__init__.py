@@ -1,1 +1,1 @@
-"""What is done to a model from outside: so far the plan of it, which the planner and the recipes check."""
+"""What is done to a model from outside, so that many processes train it as one."""
