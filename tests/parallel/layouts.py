@@ -62,10 +62,12 @@ PLANS = {
 }
 
 
-def laid_out(attention: str, plan: ParallelPlan, num_microbatches: int = NUM_MICROBATCHES) -> ParallelModel:
+def laid_out(
+    attention: str, plan: ParallelPlan, num_microbatches: int = NUM_MICROBATCHES, frozen: str = "nothing"
+) -> ParallelModel:
     """Build the toy in a layout for steps of so many microbatches, over all processes."""
     plan = replace(plan, num_microbatches=num_microbatches // plan.data_parallel)
-    return parallelize(toy(attention), Meshes.of(plan, torch.device("cpu")), plan, OBJECTIVE)
+    return parallelize(toy(attention, frozen), Meshes.of(plan, torch.device("cpu")), plan, OBJECTIVE)
 
 
 def own(step: Step, model: ParallelModel) -> list[Batch]:

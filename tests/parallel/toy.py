@@ -42,13 +42,16 @@ def toy_config(attention: str) -> VL2Config:
     )  # fmt: skip
 
 
-def toy(attention: str) -> VL2:
+def toy(attention: str, frozen: str = "nothing") -> VL2:
+    """Return the model, always the same; parameters whose names begin with `frozen` take no gradient."""
     torch.manual_seed(7)
     model = VL2(toy_config(attention))
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             if name.endswith("expert_bias"):
                 parameter.normal_(std=0.01)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(parameter.requires_grad and not name.startswith(frozen))
     return model
 
 
