@@ -235,3 +235,12 @@ def test_compressed_tar(tmp_path):
         add(tar, "1.json", json.dumps(record(1)).encode())
     assert ids(tmp_path / "a.tar.gz") == ["1"]
     assert files.kind_of("x.TGZ") == ".tar" and files.kind_of("x.tar.zst") is None
+
+
+def test_a_folder_of_folders_is_read_one_level_deep(tmp_path):
+    for place in ("b", "a", "a/deeper"):
+        (tmp_path / place).mkdir(parents=True)
+        write(tmp_path / place / "rows.jsonl", [record(len(place))], "lines")
+    assert ids(tmp_path) == ["1", "1"]
+    write(tmp_path / "rows.jsonl", [record(5)], "lines")
+    assert ids(tmp_path) == ["5"]

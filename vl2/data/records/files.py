@@ -40,12 +40,12 @@ def open_file(path: str) -> BinaryIO:
 def find_files(path: str) -> list[str]:
     """Return the files of records that a file, a folder, a pattern or a URL of these names, sorted.
 
-    Raises VL2Error when there is none.
+    A folder without any may be one of folders, as a drawn corpus is. Raises VL2Error when there is none.
     """
     if is_url(path):
         found = _find_remote(path)
     elif Path(path).is_dir():
-        found = [str(file) for file in Path(path).iterdir() if kind_of(file.name) is not None and file.is_file()]
+        found = _in_folder(Path(path)) or [file for folder in Path(path).iterdir() for file in _in_folder(folder)]
     elif any(sign in path for sign in "*?["):
         found = [str(file) for file in Path().glob(path)] if not Path(path).is_absolute() else _glob_absolute(path)
     else:
@@ -86,6 +86,12 @@ def unpacked(path: str) -> str:
         except (OSError, EOFError, zlib.error) as error:
             raise VL2Error(path, f"cannot be decompressed: {str(error)[:80]}", do="Fetch the file again.") from None
     return copy
+
+
+def _in_folder(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return [str(file) for file in folder.iterdir() if kind_of(file.name) is not None and file.is_file()]
 
 
 def _glob_absolute(path: str) -> list[str]:
