@@ -1,0 +1,66 @@
+"""The run's log.jsonl: one line after the other, none twice after a resume."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from vl2.train.watch.line import LogLine
+
+LOG = "log.jsonl"
+MOST_LINE_BYTES = 1 << 20
+
+
+def append_line(folder: Path, line: LogLine) -> None:
+    """Add a line, whole or not at all as far as the file system keeps small writes whole."""
+    with (folder / LOG).open("ab") as log:
+        log.write(line.to_json().encode() + b"\n")
+
+
+def cut_log(folder: Path, step: int) -> float:
+    """Drop lines of steps after `step`, and what is no line, before they are done again. Returns the seconds so far."""
+    path = folder / LOG
+    if not path.is_file():
+        return 0.0
+    seconds, is_cut = 0.0, False
+    fresh = path.with_name(f"{LOG}.incomplete")
+    with path.open("rb") as old, fresh.open("wb") as new:
+        for data in old:
+            record = parse_line(data)
+            if record is None or record["step"] > step:
+                is_cut = True
+                continue
+            is_cut |= not data.endswith(b"\n")  # the next line would be joined to it
+            new.write(data if data.endswith(b"\n") else data + b"\n")
+            seconds = max(seconds, number(record.get("seconds")) or 0.0)
+    if is_cut:
+        fresh.replace(path)
+    else:
+        fresh.unlink()
+    return seconds
+
+
+def parse_line(data: bytes) -> dict[str, Any] | None:
+    """Return a line's record, None when it is none: torn, too long, not JSON, or without a step."""
+    if len(data) > MOST_LINE_BYTES:
+        return None
+    try:
+        record = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+        return None
+    return record
+
+
+def number(value: Any) -> float | None:
+    """Return what is a finite number as one, None otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        found = float(value)
+    except OverflowError:
+        return None
+    return found if math.isfinite(found) else None
