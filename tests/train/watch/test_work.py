@@ -74,5 +74,5 @@ def test_keys_are_counted_within_documents_and_without_padding():
         return ModelInput(input_ids=ids, labels=ids, image_mask=ids > 0, tiles=torch.zeros(0, 3, 4, 4), grids=())
 
     packed = Batch.from_inputs([[item(3), item(2)], [item(1)]], pad_id=0)
-    assert attended_keys(packed) == (1 + 2 + 3 + 1 + 2 + 1) / 6
+    assert attended_keys(packed) == pytest.approx((1 + 2 + 3 + 1 + 2 + 1) / 6)
     assert peak_memory() > 10 << 20
