@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, remember_debug
+from vl2.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from vl2.corpus.run import Progress
 
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
+ExecutorName = Literal["local", "ray"]
 Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 
 app = typer.Typer(no_args_is_help=True, help="Build data to train on.", epilog=EXIT_CODES)
@@ -36,17 +38,22 @@ def draw(
 def run(
     recipe: Annotated[Path, typer.Argument(help="A corpus recipe: sources, steps, formats.")],
     set_: Assignments = None,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that work on blocks of rows.")] = 2,
+    workers: Annotated[int, typer.Option(min=1, help="Blocks of rows that are worked on at a time.")] = 2,
+    executor: Annotated[ExecutorName, typer.Option(help="Processes of this machine, or a Ray cluster.")] = "local",
+    ray_address: Annotated[str | None, typer.Option(help="A cluster to join; else one is started here.")] = None,
     debug: Debug = False,
 ) -> None:
     """Take records through the steps of a recipe and write them; a run that was stopped goes on where it was."""
     from vl2.corpus.recipe import load_recipe
     from vl2.corpus.run import run_recipe
     from vl2.corpus.run_local import LocalExecutor
+    from vl2.corpus.run_ray import RayExecutor
 
     loaded = load_recipe(recipe, set_)
-    with LocalExecutor(workers) as executor:
-        out = run_recipe(loaded, executor, _show)
+    if ray_address is not None and executor != "ray":
+        raise ConfigError("--ray-address", "is of the other executor", do="Add --executor ray.")
+    with RayExecutor(workers, ray_address) if executor == "ray" else LocalExecutor(workers) as workplace:
+        out = run_recipe(loaded, workplace, _show)
     typer.echo(f"Written to {out}. What became of the rows: vl2 corpus report {out}", err=True)
 
 

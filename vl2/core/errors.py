@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import Any
 
 
 class VL2Error(Exception):
@@ -19,6 +20,10 @@ class VL2Error(Exception):
             line += f" ({', '.join(details)})"
         super().__init__(f"{line}. {do}".rstrip() if do else f"{line}.")
         self.thing = thing
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to another process as the finished line: no class is built again from its own arguments."""
+        return Exception.__new__, (type(self), *self.args), self.__dict__
 
 
 class ImageError(VL2Error):

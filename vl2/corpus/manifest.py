@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import json
 import os
+import secrets
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -55,7 +56,8 @@ class Receipt:
 
 def write_whole(path: Path, data: bytes) -> Written:
     """Write a file so that it is there whole and on the disk, or not there."""
-    part = path.with_name(f"{path.name}.{os.getpid()}{INCOMPLETE}")
+    # of this process alone: a block that is given out again, as its node seems lost, may be written twice at a time
+    part = path.with_name(f"{path.name}.{secrets.token_hex(8)}{INCOMPLETE}")
     with part.open("wb") as stream:
         stream.write(data)
         stream.flush()
