@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from vl2.core.errors import VL2Error
-from vl2.core.sample import Sample, TextPart
+from vl2.core.sample import Part, Sample, TextPart
 from vl2.data.faults import fault_of
 
 Batch = Sequence[Sample]
@@ -64,10 +64,13 @@ def count_kept(batch: Iterable[Sample]) -> int:
 
 
 def text_of(sample: Sample, roles: Sequence[str] = ("user", "assistant")) -> str:
-    """Return what those roles say, a line a part; boxes by their label."""
-    parts = (part for message in sample.messages if message.role in roles for part in message.parts)
-    said = (part.text if isinstance(part, TextPart) else getattr(part, "label", "") for part in parts)
+    """Return what those roles say, a line a turn; boxes by their label, as a reader without marks would see it."""
+    said = ("".join(map(_said, message.parts)) for message in sample.messages if message.role in roles)
     return "\n".join(text.strip() for text in said if text.strip())
+
+
+def _said(part: Part) -> str:
+    return part.text if isinstance(part, TextPart) else getattr(part, "label", "")
 
 
 def _measured(sample: Sample, name: str, measure: Measure) -> Sample:

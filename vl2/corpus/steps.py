@@ -22,6 +22,12 @@ from vl2.corpus.filters.repetition import repetition
 from vl2.corpus.filters.template import template
 from vl2.corpus.filters.truncation import truncation
 from vl2.corpus.gathering import Gathering
+from vl2.corpus.grounding.describe import DescribeGrounded
+from vl2.corpus.grounding.gui import LocateElements
+from vl2.corpus.grounding.in_context import InContext
+from vl2.corpus.grounding.locate import Locate
+from vl2.corpus.grounding.marked import Marked
+from vl2.corpus.rewriting import rewriting, rewriting_together
 from vl2.corpus.step import Measure, Step, computing, deciding, text_of
 from vl2.processor import open_image
 
@@ -111,24 +117,32 @@ def _computing(name: str, version: int, fields: tuple[str, ...], measure: Measur
     )  # fmt: skip
 
 
+def _rewriting(name: str, version: int, settings: type) -> StepKind:
+    """Return the kind of a step that changes row by row; its settings say how."""
+    return StepKind(
+        name=name, version=version, settings=settings,
+        build=lambda built: rewriting(name, version, built.change),
+    )  # fmt: skip
+
+
 KINDS = (
     _computing(
-        "length", 1, ("question_characters", "answer_characters", "turns", "images", "objects"), measure_length
+        "length", 2, ("question_characters", "answer_characters", "turns", "images", "objects"), measure_length
     ),
-    _computing("language", 1, LANGUAGES, lambda sample: language(text_of(sample))),
-    _computing("code_mix", 1, ("share", "words"), _worst_answer(code_mix)),
-    _computing("repetition", 1, ("lines", "words", "loop"), _worst_answer(repetition)),
-    _computing("truncation", 1, ("breaks_off", "left_open"), _worst_answer(truncation)),
+    _computing("language", 2, LANGUAGES, lambda sample: language(text_of(sample))),
+    _computing("code_mix", 2, ("share", "words"), _worst_answer(code_mix)),
+    _computing("repetition", 2, ("lines", "words", "loop"), _worst_answer(repetition)),
+    _computing("truncation", 2, ("breaks_off", "left_open"), _worst_answer(truncation)),
     _computing(
-        "template", 1, ("leaks", "echo"), lambda sample: template(text_of(sample, ("user",)), _answers(sample))
+        "template", 2, ("leaks", "echo"), lambda sample: template(text_of(sample, ("user",)), _answers(sample))
     ),
-    _computing("refusal", 1, ("declines",), _worst_answer(refusal)),
+    _computing("refusal", 2, ("declines",), _worst_answer(refusal)),
     _computing("picture", 1, ("short_side", "long_side", "aspect", "sharpness", "blank"), measure_picture),
-    _computing("ocr", 1, ("claims", "agreement"), measure_ocr),
+    _computing("ocr", 2, ("claims", "agreement"), measure_ocr),
     _computing("mismatch", 1, ("images", "language", "label"), mismatch),
     StepKind(
-        name="benchmark", version=1, settings=Benchmarks, fields=("text", "picture"),
-        build=lambda settings: computing("benchmark", 1, settings.known.measure),
+        name="benchmark", version=2, settings=Benchmarks, fields=("text", "picture"),
+        build=lambda settings: computing("benchmark", 2, settings.known.measure),
     ),
     StepKind(
         name="decide", version=1, settings=Limits,
@@ -138,9 +152,17 @@ KINDS = (
         name="licence", version=1, settings=LicencePolicy,
         build=lambda settings: deciding("licence", 1, settings.find_reason),
     ),
+    _rewriting("locate", 1, Locate),
+    _rewriting("describe_grounded", 1, DescribeGrounded),
+    _rewriting("marked", 1, Marked),
+    _rewriting("gui", 1, LocateElements),
+    StepKind(
+        name="in_context", version=1, settings=InContext,
+        build=lambda settings: rewriting_together("in_context", 1, settings.change_all),
+    ),
     StepKind(name="exact", version=1, settings=Exact, gathering=Gathering(take=take_nothing, refuse=refuse_same_ids)),
     StepKind(
-        name="near_texts", version=1, settings=NearTexts, gathering=Gathering(take=take_texts, refuse=refuse_texts)
+        name="near_texts", version=2, settings=NearTexts, gathering=Gathering(take=take_texts, refuse=refuse_texts)
     ),
     StepKind(
         name="near_pictures", version=1, settings=NearPictures,

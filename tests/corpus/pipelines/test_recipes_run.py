@@ -1,0 +1,52 @@
+"""Every recipe of a pipeline runs from a tiny source to its shards and its report, by the commands of the docs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tests.corpus.pipelines.fixtures import SOURCES, write_sources
+from vl2.cli import app
+from vl2.corpus.recipe import load_recipe
+from vl2.corpus.step import is_kept
+from vl2.corpus.tar import unpack
+
+RECIPES = Path(__file__).parents[3] / "recipes" / "corpus"
+MOST_LINES = 80
+# the least share of rows that the tiny source leaves, and steps that its report must show
+PIPELINES: dict[str, tuple[float, str]] = {
+    "grounding": (0.9, "locate"),
+    "grounded_captions": (0.9, "describe_grounded"),
+    "in_context": (0.3, "in_context"),
+    "visual_prompts": (0.9, "marked"),
+    "gui": (0.6, "gui"),
+}
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_a_recipe_runs_to_its_report(name, tmp_path, monkeypatch):
+    path = RECIPES / f"{name}.yaml"
+    recipe = load_recipe(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    monkeypatch.chdir(tmp_path)
+    write_sources(tmp_path, [source.name for source in recipe.sources if source.name in SOURCES])
+    done = CliRunner().invoke(app, ["corpus", "run", str(path), "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    out = tmp_path / recipe.out
+    assert CliRunner().invoke(app, ["corpus", "report", str(out)]).exit_code == 0
+    page = (out / "report.html").read_text(encoding="utf-8")
+    least, step = PIPELINES[name]
+    assert f"<td>{step}</td>" in page
+    last = max(out.glob("stage-*"), key=lambda folder: int(folder.name.partition("-")[2]))
+    rows = [row for shard in sorted(last.glob("*.tar")) for row in unpack(shard.read_bytes())]
+    kept = [row for row in rows if is_kept(row)]
+    assert rows and len(kept) >= least * len(rows), [row.decision for row in rows]
+    assert all(step in row.provenance["versions"] and row.provenance["parents"] for row in kept)
+    assert list((out / "webdataset").glob("*.tar"))
+
+
+def test_every_recipe_of_a_pipeline_is_run():
+    told = {path.stem for path in RECIPES.glob("*.yaml")}
+    assert told >= set(PIPELINES)

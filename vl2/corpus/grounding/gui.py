@@ -1,0 +1,54 @@
+"""GUI: where on a screen an element is, by its name or by what is to be done."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+
+from vl2.core.sample import BoxesPart, ImagePart, Message, Part, Sample, TextPart
+from vl2.corpus.filters.language import main_language
+from vl2.corpus.grounding.targets import Target, checked, is_plain, size_of, targets_of
+from vl2.corpus.grounding.wording import Language, ask_for, say
+from vl2.corpus.rewriting import dice_of
+from vl2.data.faults import RowError
+
+
+@dataclass(frozen=True, kw_only=True)
+class LocateElements:
+    """Elements are objects; `instruction` of provenance, where there is one, is what the first of them does."""
+
+    kinds: tuple[str, ...] = ("object", "element")
+    queries: int = 4
+    seed: int = 0
+
+    def change(self, sample: Sample) -> Sample:
+        """Return the row as a conversation about a screenshot. Raises RowError when nothing can be asked."""
+        dice = dice_of(sample, "gui", self.seed)
+        elements = [item for item in sample.objects if item.image == 0 and item.kind in self.kinds]
+        # a name that two elements share does not tell which one is meant
+        targets = targets_of(elements, size_of(sample, 0), most_boxes=1)
+        instruction = sample.provenance.get("instruction")
+        turns: list[tuple[tuple[Part, ...], Target]] = []
+        if isinstance(instruction, str) and elements and is_plain(instruction):
+            meant = [target for target in targets if target.label == elements[0].label.strip()]
+            turns += [((TextPart(say("instruction", _language(instruction), dice, instruction)),), t) for t in meant]
+        others = [target for target in targets if all(target is not used for _, used in turns)]
+        for target in dice.sample(others, min(len(others), self.queries - len(turns))):
+            turns.append((ask_for("element", _language(target.label), dice, target.label), target))
+        if not turns:
+            raise RowError("no element that can be asked for")
+        return checked(replace(sample, messages=_converse(turns, dice), images=sample.images[:1], answers=(),
+                               objects=tuple(item for item in sample.objects if item.image == 0)))  # fmt: skip
+
+
+def _converse(turns: list[tuple[tuple[Part, ...], Target]], dice: random.Random) -> tuple[Message, ...]:
+    messages: list[Message] = []
+    for number, (question, target) in enumerate(dice.sample(turns, len(turns))):
+        opening: tuple[Part, ...] = (ImagePart(), TextPart("\n")) if number == 0 else ()
+        messages.append(Message("user", (*opening, *question)))
+        messages.append(Message("assistant", (BoxesPart(target.label, target.boxes),)))
+    return tuple(messages)
+
+
+def _language(text: str) -> Language:
+    return "zh" if main_language(text) == "zh" else "en"
