@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 import vl2
 from vl2.core.errors import ConfigError, VL2Error
-from vl2.train.finetune import Look
 from vl2.train.finetune_config import FinetuneConfig
-from vl2.train.finetune_run import build_finetuner, finetune
+from vl2.train.finetune_run import build_finetuner
+from vl2.train.tuner import Look, Tuner
 from vl2.weights.adapter import WEIGHTS_FILE
 
 NUM_PICTURES = 12
@@ -46,6 +46,12 @@ def config(pictures: Path, out: Path, **changed) -> FinetuneConfig:
     settings = {"data": (str(pictures / "labels.json"),), "out": str(out), "rank": 2, "batch_size": 4, "epochs": 2.0,
                 "eval_share": 0.25, "eval_every": 2, "learning_rate": 2e-3}  # fmt: skip
     return FinetuneConfig(**{**settings, **changed})
+
+
+def finetune(settings: FinetuneConfig) -> Tuner:
+    tuner = build_finetuner(settings)
+    tuner.run()
+    return tuner
 
 
 def log_of(out: Path) -> list[dict]:
@@ -92,7 +98,7 @@ def test_other_settings_do_not_go_on_in_the_same_folder(pictures, tmp_path):
 def test_it_stops_when_looking_no_longer_helps(pictures, tmp_path):
     tuner = build_finetuner(config(pictures, tmp_path / "run", epochs=20.0, patience=2, eval_every=1))
     worse = iter(range(1, 100))
-    tuner.look = lambda: Look(loss=float(next(worse)), accuracy=0.0)
+    tuner.lesson.look = lambda: Look(score=-float(next(worse)), measures={})
     tuner.run()
     assert tuner.standing.step == 3 and tuner.standing.best_step == 1
 
@@ -123,7 +129,7 @@ def test_old_samples_come_among_the_new_ones(pictures, tmp_path):
     old = {"messages": [{"role": "user", "content": "Hello."}, {"role": "assistant", "content": "Hello."}]}
     replay.write_text(json.dumps(old) + "\n", encoding="utf-8")
     tuner = build_finetuner(config(pictures, tmp_path / "run", replay=(str(replay),), replay_share=0.25))
-    batch = tuner.examples.batch(0)
+    batch = tuner.lesson.examples.batch(0)
     assert [len(item.tiles) > 0 for item in batch] == [True, True, True, False]
     assert tuner.num_steps == 6, "9 new samples, 3 a step, twice"
 
@@ -133,12 +139,12 @@ def test_what_cannot_be_used_is_left_out_and_counted(pictures, tmp_path):
     for number in range(NUM_PICTURES - 2):
         (broken / f"{number}.png").write_bytes(b"no image")
     tuner = build_finetuner(config(broken, tmp_path / "run", eval_data=(str(pictures / "labels.json"),)))
-    tuner.examples.batch(0)
-    assert sum(tuner.examples.new.skipped.values()) > 0
+    tuner.lesson.examples.batch(0)
+    assert sum(tuner.lesson.examples.new.skipped.values()) > 0
     for number in range(NUM_PICTURES):
         (broken / f"{number}.png").write_bytes(b"no image")
     with pytest.raises(VL2Error, match="none of its samples can be used"):
-        tuner.examples.batch(1)
+        tuner.lesson.examples.batch(1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import typer
 from vl2.cli.guard import remember_debug
 
 if TYPE_CHECKING:
-    from vl2.train.finetune import Progress
+    from vl2.train.tuner import Progress, Tuner
 
 Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
 
@@ -42,6 +42,7 @@ def finetune(
     model: Annotated[str | None, typer.Option(help="pocket, a folder or a hub name.")] = None,
     out: Annotated[str | None, typer.Option("--out", "-o", help="The folder of this run.")] = None,
     lora: Annotated[int | None, typer.Option(min=0, help="Rank of the adapter; 0 moves the weights.")] = None,
+    bits: Annotated[int | None, typer.Option(help="Keep the frozen weights in 8 or 4 bits.")] = None,
     eval_data: Annotated[list[str] | None, typer.Option(help="Samples to look at; else a tenth of the data.")] = None,
     replay: Annotated[list[str] | None, typer.Option(help="Older samples, so that they are not forgotten.")] = None,
     epochs: Annotated[float | None, typer.Option(help="How often each sample is seen.")] = None,
@@ -56,17 +57,20 @@ def finetune(
     from vl2.train.finetune_run import build_finetuner
 
     options: dict[str, Any] = {
-        "data": data, "model": model, "out": out, "rank": lora, "replay": replay, "epochs": epochs,
+        "data": data, "model": model, "out": out, "rank": lora, "bits": bits, "replay": replay, "epochs": epochs,
         "learning_rate": rate, "eval_data": eval_data,
     }  # fmt: skip
     values = load_yaml(config) if config is not None else {"data": (), "out": "runs/finetune"}
     values |= {name: value for name, value in options.items() if value is not None}
-    tuner = build_finetuner(build(FinetuneConfig, override(values, set_ or []), thing="finetune"))
+    run_tuner(build_finetuner(build(FinetuneConfig, override(values, set_ or []), thing="finetune")))
+
+
+def run_tuner(tuner: Tuner) -> None:
+    """Run a tuning and say where its best is."""
     best = tuner.run(show_progress)
-    for reason, number in tuner.examples.new.skipped.items():
+    for reason, number in tuner.lesson.skipped.items():
         typer.echo(f"{number} times a sample was left out: {reason}.", err=True)
-    standing = tuner.standing
-    typer.echo(f"The best is that of step {standing.best_step}: {best}", err=True)
+    typer.echo(f"The best is that of step {tuner.standing.best_step}: {best}", err=True)
     flag = "--adapter" if tuner.config.rank else "--model"
     typer.echo(f'vl2 ask IMAGE "QUESTION" {flag} {best}', err=True)
 
@@ -75,11 +79,11 @@ def show_progress(progress: Progress) -> None:
     """Write a line whenever held-out samples were looked at."""
     if progress.look is None:
         return
-    typer.echo(
-        f"step {progress.step} of {progress.num_steps}: loss {progress.loss:.3f}, held out {progress.look.loss:.3f}, "
-        f"tokens right {progress.look.accuracy:.1%}, {progress.tokens_per_second:,.0f} tokens/s",
-        err=True,
+    learned, held_out = (
+        ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
+        for measures in (progress.measures, progress.look.measures)
     )
+    typer.echo(f"step {progress.step} of {progress.num_steps}: {learned}; held out: {held_out}", err=True)
 
 
 def export(

@@ -1,21 +1,22 @@
 """LoRA: train low-rank changes of frozen weights, experts included (Hu et al., 2021).
 
 A weight is replaced by itself plus its change wherever the model reads it, so that no module knows of adapters, stacked
-experts get theirs in the same way, and merging changes no output: what is merged is what was computed.
+experts get theirs in the same way, and merging changes no output: what is merged is what was computed. A quantised
+weight is never there as a whole: its change is added to its products (vl2/train/frozen.py).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-import torch
-from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from vl2.core.errors import ConfigError, nearest
 from vl2.model import VL2
-from vl2.weights.adapter import Adapter, LowRank, adapted
+from vl2.train.change import Change
+from vl2.train.frozen import hold_frozen
+from vl2.weights.adapter import Adapter, LowRank
 
 # What an adapter may change, by the names of our parameters. The router stays: new experts for old tokens cost more
 # than they give.
@@ -31,21 +32,6 @@ PARTS: dict[str, re.Pattern[str]] = {
 def part_of(name: str) -> str | None:
     """Return the part that a weight belongs to, None when no adapter may change it."""
     return next((part for part, pattern in PARTS.items() if pattern.fullmatch(name)), None)
-
-
-class Change(nn.Module):
-    """The change of one weight [.., O, I]: nothing at first, since `up` is zero."""
-
-    def __init__(self, weight: Tensor, rank: int, scale: float) -> None:
-        super().__init__()
-        *stack, rows, columns = weight.shape
-        self.scale = scale
-        self.down = nn.Parameter(torch.randn(*stack, rank, columns, device=weight.device) * columns**-0.5)
-        self.up = nn.Parameter(torch.zeros(*stack, rows, rank, device=weight.device))
-
-    def forward(self, weight: Tensor) -> Tensor:
-        """Return the weight with its change."""
-        return adapted(weight, LowRank(down=self.down, up=self.up), self.scale)
 
 
 def add_adapter(model: VL2, *, rank: int, alpha: float, parts: Iterable[str] = tuple(PARTS)) -> dict[str, Change]:
@@ -64,15 +50,17 @@ def add_adapter(model: VL2, *, rank: int, alpha: float, parts: Iterable[str] = t
     for name, weight in list(model.named_parameters()):
         if part_of(name) in parts:
             owner, _, attribute = name.rpartition(".")
-            changes[name] = Change(weight, rank, alpha / rank)
+            changes[name] = Change(weight.shape, rank, alpha / rank, weight.device)
             # unsafe: a change keeps shape and type, which need no trial run
             parametrize.register_parametrization(model.get_submodule(owner), attribute, changes[name], unsafe=True)
+    frozen = hold_frozen(model)
+    changes |= {name: weight.adapt(rank, alpha / rank) for name, weight in frozen.items() if part_of(name) in parts}
     if not changes:
         raise ConfigError("lora", "these parts are not in this model", got=", ".join(parts), expected=", ".join(PARTS))
     return changes
 
 
-def adapter_of(changes: dict[str, Change], *, rank: int, alpha: float) -> Adapter:
+def adapter_of(changes: Mapping[str, Change], *, rank: int, alpha: float) -> Adapter:
     """Return what was trained, as it is saved and merged."""
     pairs = {name: LowRank(down=change.down.detach(), up=change.up.detach()) for name, change in changes.items()}
     return Adapter(rank=rank, alpha=alpha, changes=pairs)

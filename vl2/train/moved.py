@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from vl2.model import VL2
-from vl2.train.lora import Change, part_of
+from vl2.train.change import Change
+from vl2.train.lora import part_of
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")  # torch.optim.AdamW's names
 

@@ -54,21 +54,44 @@ def learn(model: VL2, batch: Batch, coordinates: CoordinateTokens | None = None)
 
     With `coordinates` a number in a box is also a little right when it is near.
     """
-    targets = document_targets(batch)  # [B, T]
-    asked = targets != IGNORE_INDEX  # [B, T]
-    hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, model.backends)
-    logits, wanted = model.logits(hidden.states[asked]), targets[asked]  # [M, V], [M]
+    asked, wanted, logits, routing = _run(model, batch)
     soft = torch.zeros_like(wanted, dtype=torch.bool)  # [M]
     if coordinates is not None:
         soft = is_coordinate(batch.input_ids, coordinates)[asked]
     text = next_token_loss(logits[~soft], wanted[~soft])
     if coordinates is not None and soft.any():
         text = text + coordinate_loss(logits[soft], wanted[soft], coordinates)
-    losses = [sequence_aux_loss(routing, len(targets)) for routing in hidden.routing.values()]
+    losses = [sequence_aux_loss(decided, len(asked)) for decided in routing.values()]
     return Learned(
         text=text,
         balance=torch.stack(losses).sum() if losses else logits.new_zeros(()),
-        num_tokens=int(asked.sum()),
+        num_tokens=len(wanted),
         num_right=int((logits.detach().argmax(-1) == wanted).sum()),
-        routing=hidden.routing,
+        routing=routing,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scored:
+    """How likely a model finds the supervised tokens of a batch, row by row."""
+
+    logprobs: Tensor  # [M] float32
+    rows: Tensor  # [M] the row of each
+
+    def by_row(self, num_rows: int) -> Tensor:
+        """Return the log-probability of each row's tokens together [B]."""
+        return self.logprobs.new_zeros(num_rows).index_add(0, self.rows, self.logprobs)
+
+
+def score(model: VL2, batch: Batch, temperature: float = 1.0) -> Scored:
+    """Return the log-probabilities of what a batch supervises, as a model draws it at a temperature."""
+    asked, wanted, logits, _ = _run(model, batch)
+    return Scored(logprobs=-F.cross_entropy(logits / temperature, wanted, reduction="none"), rows=asked.nonzero()[:, 0])
+
+
+def _run(model: VL2, batch: Batch) -> tuple[Tensor, Tensor, Tensor, Mapping[int, Routing]]:
+    """Return where a token is learned from [B, T], these tokens [M], their logits [M, V], and the routing."""
+    targets = document_targets(batch)  # [B, T]
+    asked = targets != IGNORE_INDEX  # [B, T]
+    hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, model.backends)
+    return asked, targets[asked], model.logits(hidden.states[asked]), hidden.routing

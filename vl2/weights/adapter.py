@@ -66,8 +66,6 @@ def adapted(weight: Tensor, change: LowRank, scale: float) -> Tensor:
 @torch.no_grad()
 def merge(model: VL2, adapter: Adapter) -> None:
     """Add an adapter to the weights of a model. Raises WeightsError where they do not fit."""
-    if quantized_weights(model):
-        raise WeightsError("adapter", "cannot be merged into quantised weights", do="Merge first, then `vl2 quantize`.")
     parameters = dict(model.named_parameters())
     for name, change in adapter.changes.items():
         weight = parameters[name]
@@ -103,7 +101,15 @@ def save_adapter(adapter: Adapter, directory: str | Path, *, base: str = "") -> 
 
 
 def load_adapter(directory: str | Path, model: VL2) -> Adapter:
-    """Read an adapter of this model. Raises WeightsError when it is of another kind, or not whole."""
+    """Read an adapter of this model. Raises WeightsError when it is of another kind, or not whole.
+
+    Quantised weights take none, also when it was trained above them: rounding would undo its small changes.
+    """
+    if quantized_weights(model):
+        raise WeightsError(
+            "adapter", "cannot be merged into quantised weights",
+            do="Merge it into the model that they were made of, then `vl2 quantize`.",
+        )  # fmt: skip
     directory = Path(directory)
     rank, alpha = _read_config(directory / CONFIG_FILE)
     parameters = dict(model.named_parameters())
