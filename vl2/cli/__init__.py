@@ -18,6 +18,7 @@ from vl2.cli import (
     plan_training,
     quantize,
     serve,
+    train_report,
     training,
     verbs,
 )
@@ -33,6 +34,7 @@ for verb in (verbs.ask, chat.chat, verbs.detect, verbs.point, verbs.caption, ver
 app.command(epilog=EXIT_CODES)(models.models)
 for verb in (training.export, training.merge):
     app.command(epilog=EXIT_CODES)(verb)
+training.app.command()(train_report.report)
 app.add_typer(training.app, name="train")
 app.add_typer(corpus.app, name="corpus")
 app.add_typer(inspection.app, name="inspect")

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from vl2.train.watch.line import LogLine
 
 LOG = "log.jsonl"
 MOST_LINE_BYTES = 1 << 20
+MOST_STEPS = 1 << 53  # beyond that a float skips numbers
 
 
 def append_line(folder: Path, line: LogLine) -> None:
@@ -27,7 +29,7 @@ def cut_log(folder: Path, step: int) -> float:
     seconds, is_cut = 0.0, False
     fresh = path.with_name(f"{LOG}.incomplete")
     with path.open("rb") as old, fresh.open("wb") as new:
-        for data in old:
+        for data in bounded_lines(old):
             record = parse_line(data)
             if record is None or record["step"] > step:
                 is_cut = True
@@ -42,6 +44,14 @@ def cut_log(folder: Path, step: int) -> float:
     return seconds
 
 
+def bounded_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield lines with their ends; of one that is too long, its beginning."""
+    while data := stream.readline(MOST_LINE_BYTES + 1):
+        yield data
+        while len(data) > MOST_LINE_BYTES and not data.endswith(b"\n"):
+            data = stream.readline(MOST_LINE_BYTES + 1)
+
+
 def parse_line(data: bytes) -> dict[str, Any] | None:
     """Return a line's record, None when it is none: torn, too long, not JSON, or without a step."""
     if len(data) > MOST_LINE_BYTES:
@@ -50,7 +60,7 @@ def parse_line(data: bytes) -> dict[str, Any] | None:
         record = json.loads(data)
     except (ValueError, RecursionError):
         return None
-    if not isinstance(record, dict) or type(record.get("step")) is not int or record["step"] < 0:
+    if not isinstance(record, dict) or type(record.get("step")) is not int or not 0 <= record["step"] < MOST_STEPS:
         return None
     return record
 
