@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vl2.core.batch import IGNORE_INDEX, Batch
+from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
 from vl2.data.pointers import Pointers
@@ -38,8 +36,11 @@ from vl2.train.optim import Optimizer
 from vl2.train.pointing import PointingAttention
 from vl2.train.soft_attention import highest, soften, watched
 from vl2.train.stages import STAGES
+from vl2.train.watch import Meter, StepFigures, Watcher, attended_keys, peak_memory
+from vl2.train.watch.work import HALVES
 
-TALLIED = ("weight", "text", "coordinates", "num_coordinates", "balance", "slots", "characters", "figures", "pointing")
+MEANS = ("text", "coordinates", "num_coordinates", "slots", "characters", "figures", "pointing")  # of a unit of weight
+TALLIED = ("weight", "balance", "tokens", "tiles", "keys", *MEANS)
 WATCH_EVERY = 10  # steps between two looks at the attention scores
 Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
 
@@ -59,7 +60,6 @@ class Trainer:
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
         self.out = Path(config.out)
         self.step, self.elapsed_s = 0, 0.0
-        self.recent: Counter[str] = Counter()  # sums over the steps since the last line of the log
 
     def run(self) -> None:
         """Train to the end of the stage, from the run's last checkpoint when there is one."""
@@ -67,15 +67,19 @@ class Trainer:
         start = self.config.first_sample + self.step * self.config.batch_size
         samples = self.mixture.samples(start, self.rank, self.world_size)
         steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
-        while self._progress() < 1:
-            began = time.monotonic()
-            self._train_step(next(steps))
-            self.elapsed_s += time.monotonic() - began
-            self._log()
-            if self.step % self.config.save_every == 0 or self._progress() >= 1:
-                self._save()
+        with self._watcher() as watch:
+            while self._progress() < 1:
+                began = time.monotonic()
+                microbatches = next(steps)
+                waited_s = time.monotonic() - began
+                sums = self._train_step(microbatches)
+                seconds = time.monotonic() - began
+                self.elapsed_s += seconds
+                watch(self._figures(sums, seconds, waited_s))
+                if self.step % self.config.save_every == 0 or self._progress() >= 1:
+                    self._save()
 
-    def _train_step(self, microbatches: list[Microbatch]) -> None:
+    def _train_step(self, microbatches: list[Microbatch]) -> Tally:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
         for microbatch in microbatches:
@@ -94,7 +98,7 @@ class Trainer:
         softened = soften(self.optimizer.master, highest(watch.peaks)) if watch is not None else 0
         self.optimizer.step(gradients, self._lr_scale())
         self.step += 1
-        self.recent.update(record | {"steps": 1, "grad_norm": norm, "softened": softened})
+        return record | {"grad_norm": norm, "softened": softened}
 
     def _loss(self, microbatch: Microbatch, tally: Tally, backends: Backends) -> Tensor:
         """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
@@ -113,7 +117,7 @@ class Trainer:
             loss = loss + self.config.slot_weight * weight * dense
             characters, figures = slot_accuracy(prediction, microbatch.slots)
             _add(tally, slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
-        _add(tally, weight=weight)
+        _add(tally, weight=weight, tiles=len(batch.tiles) if batch.tiles is not None else 0)
         return loss
 
     def _text_loss(
@@ -141,13 +145,10 @@ class Trainer:
         balance = sum(
             (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
         )
-        _add(
-            tally,
-            text=float(plain.detach()),
-            coordinates=float(boxes.detach()),
-            num_coordinates=float(soft.sum()),
-            balance=float(balance.detach()) * weight,
-        )
+        num_tokens = float((batch.documents != PADDING).sum())
+        _add(tally, tokens=num_tokens, keys=attended_keys(batch) * num_tokens, num_coordinates=float(soft.sum()))
+        _add(tally, text=float(plain.detach()), coordinates=float(boxes.detach()))
+        _add(tally, balance=float(balance.detach()) * weight)
         loss = plain + boxes + self.config.aux_weight * weight * balance
         if guide is not None:
             _add(tally, pointing=float(guide.loss.detach()) * weight)
@@ -178,23 +179,28 @@ class Trainer:
         decay = (1 - self._progress()) / max(1e-9, 1 - self.config.decay_from)
         return warmup * max(0.02, min(1.0, decay))
 
-    def _log(self) -> None:
-        """Write one line: means over the tokens, or the steps, since the last line."""
-        if self.rank or (self.step % self.config.log_every and self._progress() < 1):
-            return
-        self.out.mkdir(parents=True, exist_ok=True)
-        recent, steps = self.recent, self.recent.pop("steps")
-        weight, softened = recent.pop("weight"), recent.pop("softened")
-        line: dict[str, Any] = {
-            "step": self.step, "samples": self.step * self.config.batch_size, "seconds": round(self.elapsed_s, 1),
-            "lr_scale": round(self._lr_scale(), 4), "weight": round(weight / steps, 1), "softened": softened,
-            "grad_norm": round(recent.pop("grad_norm") / steps, 5),
-            **{name: round(value / weight, 5) for name, value in recent.items()},
-            "skipped": sum(self.loader.skipped.values()),
-        }  # fmt: skip
-        with (self.out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(line) + "\n")
-        recent.clear()
+    def _watcher(self) -> AbstractContextManager[Callable[[StepFigures], None]]:
+        if self.rank:
+            return nullcontext(lambda figures: None)
+        moving = [half for half in HALVES if half in self.stage.trains]
+        return Watcher(
+            self.out, num_steps=self.config.num_steps, first_step=self.step, log_every=self.config.log_every,
+            meter=Meter(config=self.model.config, weights=moving), config=asdict(self.config),
+        )  # fmt: skip
+
+    def _figures(self, sums: Tally, seconds: float, waited_s: float) -> StepFigures:
+        """Return what a step of these sums tells."""
+        weight, tokens, scale = sums["weight"], sums["tokens"], self._lr_scale()
+        means = {name: sums[name] / weight for name in MEANS}
+        slots = self.stage.supervises == "slots"
+        return StepFigures(
+            step=self.step, loss=means["slots"] if slots else means["text"] + means["coordinates"],
+            balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
+            tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
+            data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
+            learning_rates={"matrices": self.config.muon_lr * scale, "others": self.config.adam_lr * scale},
+            skipped=self.loader.skipped, others={**means, "softened": sums["softened"]},
+        )  # fmt: skip
 
     def _save(self) -> None:
         if self.rank:

@@ -140,3 +140,12 @@ def test_a_line_names_only_so_many_reasons():
     fewer = fewer_reasons(reasons)
     assert len(fewer) == MOST_REASONS and sum(fewer.values()) == sum(reasons.values())
     assert fewer["reason 999"] == 999 and OTHER_REASONS in fewer
+
+
+def test_a_figure_that_only_some_steps_have_is_the_mean_of_these(tmp_path):
+    with Watcher(tmp_path, num_steps=9, log_every=9, is_shown=False) as watch:
+        watch(figures(1, others={"kl": 0.5, "reward": 1.0}, supervised_tokens=0))
+        watch(figures(2, others={"kl": 1.5}, supervised_tokens=0))
+        watch(figures(3, held_out={"reward": 0.75}))
+    (line,) = lines_of(tmp_path)
+    assert (line["step"], line["kl"], line["reward"], line["held-out reward"]) == (3, 1.0, 1.0, 0.75)

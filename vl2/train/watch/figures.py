@@ -26,7 +26,7 @@ class StepFigures:
     step: int  # steps that are done, this one included: the first is 1
     loss: float  # a supervised token
     grad_norm: float  # before clipping
-    supervised_tokens: float
+    supervised_tokens: float  # 0 where steps weigh the same in means
     tokens: float  # visual ones included
     tiles: float
     seconds: float  # of the whole step, the wait for data included
@@ -36,8 +36,10 @@ class StepFigures:
     expert_load: Tensor | None = None  # [L, E] choices of each expert of the layers that have some
     max_violation: float | None = None  # mean over layers of (fullest - mean) / mean
     memory_bytes: int = 0  # the most so far
+    samples: int = 0  # learned from so far
     skipped: Mapping[str, int] = field(default_factory=dict)  # samples so far, by reason
     eval_loss: float | None = None  # where held-out samples were looked at after this step
+    held_out: Mapping[str, float] = field(default_factory=dict)  # what else they gave
     keys: float = 0.0  # that a token attends to, on average; 0 leaves attention scores out of the FLOPs
     left_out: str = ""  # why the weights were not moved
     others: Mapping[str, float] = field(default_factory=dict)  # what a trainer of its own kind adds

@@ -35,6 +35,7 @@ class LogLine:
     num_steps: int | None = None  # of the whole run
     steps: int = 1
     seconds: float | None = None  # of the run, over all its starts
+    samples: float | None = None  # so far
     loss: float | None = None
     balance_loss: float | None = None
     grad_norm: float | None = None

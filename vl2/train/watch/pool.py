@@ -39,10 +39,11 @@ class Pool:
                 Spike(step=figures.step, reason=figures.left_out, loss=figures.loss, grad_norm=figures.grad_norm)
             )
             return
-        weight = figures.supervised_tokens
+        weight = figures.supervised_tokens or 1.0
         self.sums.update({"applied": 1, "weight": weight, "grad_norm": figures.grad_norm})
         self.sums.update({"loss": figures.loss * weight, "balance_loss": figures.balance_loss * weight})
         self.others.update({name: value * weight for name, value in figures.others.items()})
+        self.other_weights.update(dict.fromkeys(figures.others, weight))
 
     def line(self) -> LogLine | None:
         """Return the line and begin the next one; None when no step was counted."""
@@ -66,10 +67,13 @@ class Pool:
             memory_bytes=last.memory_bytes or None,
             max_violation=sums["violations"] / sums["routed_steps"] if sums["routed_steps"] else None,
             expert_load=self._take_load(last.step), skipped=fewer_reasons(last.skipped), spikes=tuple(self.spikes),
-            others={name: value / weight for name, value in self.others.items()} if weight else {},
+            others=self._means() | {f"held-out {name}": value for name, value in last.held_out.items()},
         )  # fmt: skip
         self._clear()
         return found
+
+    def _means(self) -> dict[str, float]:
+        return {name: value / self.other_weights[name] for name, value in self.others.items()}
 
     def _take_load(self, step: int) -> list[list[float]]:
         is_due = self.load_step is not None and (step - self.load_step + 1 >= self.load_every or step >= self.num_steps)
@@ -82,5 +86,6 @@ class Pool:
     def _clear(self) -> None:
         self.sums: Counter[str] = Counter()
         self.others: Counter[str] = Counter()
+        self.other_weights: Counter[str] = Counter()
         self.spikes: list[Spike] = []
         self.last: StepFigures | None = None

@@ -47,7 +47,8 @@ class Watcher:
     def __call__(self, figures: StepFigures) -> None:
         """Count a step in; every `log_every` steps, and where held-out samples were looked at, a line is written."""
         self._pool.add(figures)
-        if figures.step % self.log_every == 0 or figures.eval_loss is not None or figures.step == self._pool.num_steps:
+        was_looked_at = figures.eval_loss is not None or figures.held_out
+        if figures.step % self.log_every == 0 or was_looked_at or figures.step == self._pool.num_steps:
             self._write()
 
     def close(self) -> None:
