@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from tests.parallel.layouts import laid_out, own
@@ -19,7 +21,8 @@ from vl2.data.lane_state import LaneState, StreamState
 from vl2.parallel.apply import ParallelModel
 from vl2.parallel.plan import ParallelPlan
 
-NUM_MICROBATCHES, NUM_LANES = 4, 4
+NUM_LANES = 4
+LANES = list(range(NUM_LANES))
 
 
 def spawn(work: Callable[..., None], folder: Path, nprocs: int, *arguments: object) -> None:
@@ -37,24 +40,32 @@ def _begin(rank: int, work: Callable[..., None], folder: str, *arguments: object
 def world(folder: Path, name: str, rank: int, size: int) -> Iterator[None]:
     """Form a group of `size` processes; each of them calls this."""
     dist.init_process_group("gloo", init_method=f"file://{folder}/meeting-{name}", rank=rank, world_size=size)
-    yield
-    dist.destroy_process_group()
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def wait_for(path: Path) -> None:
+    """Wait until another process has made a file."""
+    while not path.exists():
+        time.sleep(0.01)
 
 
 class Run:
-    """A toy in a layout, with its optimizer."""
+    """A toy in a layout, with its optimizer. The weights of one that goes on are wrong at first."""
 
-    def __init__(self, attention: str, plan: ParallelPlan, *, starts_elsewhere: bool = False) -> None:
+    def __init__(self, attention: str, plan: ParallelPlan, *, goes_on: bool = False) -> None:
         self.config = toy_config(attention)
-        self.model = laid_out(attention, plan, NUM_MICROBATCHES)
+        self.num_microbatches = plan.world_size
+        self.model = laid_out(attention, plan, self.num_microbatches)
         self.optimizer = optimizer_of(self.model)
-        if starts_elsewhere:
-            with torch.no_grad():
-                for _, parameter in self.model.named_parameters():
-                    parameter.add_(1)
+        with torch.no_grad():
+            for _, parameter in self.model.named_parameters() if goes_on else ():
+                parameter.add_(1)
 
     def train(self, seed: int) -> float:
-        step = Step.of(seed, has_images=True, config=self.config, count=NUM_MICROBATCHES)
+        step = Step.of(seed, has_images=True, config=self.config, count=self.num_microbatches)
         loss = float(self.model.step(own(step, self.model), step.num_tokens))
         self.model.clip(1.0)
         self.optimizer.step()
@@ -62,7 +73,7 @@ class Run:
         return loss
 
     def stream(self, step: int) -> StreamState:
-        """Return a state as a rank of the stream has it: its share of the lanes."""
+        """Return a state as the stream of this rank has it: its share of the lanes."""
         share = NUM_LANES // self.model.plan.data_parallel
         first = self.model.meshes.data_rank * share
         lanes = {
@@ -71,19 +82,33 @@ class Run:
         }
         return StreamState(step=step, fingerprint={"seed": 0}, lanes=lanes)
 
-    def whole(self) -> dict[str, torch.Tensor]:
-        """Return all weights and states of the whole model by name, on the first process."""
-        parts: dict[str, Any] = {name: parameter for name, parameter in self.model.named_parameters()}
+    def state(self) -> dict[str, Tensor]:
+        """Return what this process has of weights, moments and numbers of steps, by name."""
+        parts: dict[str, Tensor] = dict(self.model.named_parameters())
         for group in self.optimizer.param_groups:
             for name, parameter in zip(group["names"], group["params"], strict=True):
-                parts |= {f"{kind} of {name}": value for kind, value in self.optimizer.state[parameter].items()}
-        found = {
-            name: (part.full_tensor() if isinstance(part, DTensor) else part).detach().clone()
-            for name, part in parts.items()
-        }
+                parts |= {f"{kind} of {name}": value for kind, value in self.optimizer.state.get(parameter, {}).items()}
+        return parts
+
+    def whole(self) -> dict[str, Tensor]:
+        """Return the state of the whole model, bit for bit, on every process."""
+        found = {name: full(part) for name, part in self.state().items()}
         everywhere: list[Any] = [None] * dist.get_world_size()
         dist.all_gather_object(everywhere, found)
         return {name: tensor for some in everywhere for name, tensor in some.items()}
+
+
+def full(part: Tensor) -> Tensor:
+    return (part.full_tensor() if isinstance(part, DTensor) else part).detach().clone()
+
+
+def different(found: dict[str, Tensor], expected: dict[str, Tensor]) -> list[str]:
+    """Return the names of tensors that differ in type or in any bit, or are missing on one side."""
+    return sorted(found.keys() ^ expected.keys()) + [
+        name
+        for name in found.keys() & expected.keys()
+        if found[name].dtype != expected[name].dtype or not torch.equal(found[name], expected[name])
+    ]
 
 
 def optimizer_of(model: ParallelModel) -> torch.optim.Optimizer:

@@ -12,9 +12,12 @@ from torch.distributed.tensor import DTensor
 
 from vl2.core.errors import VL2Error
 from vl2.parallel.apply import ParallelModel
+from vl2.weights.empty import empty_model, model_tensors
 
 MODEL, OPTIMIZER = "model.", "optimizer."  # keys: model.NAME and optimizer.KIND.NAME
 ON_DEVICE = ("fused", "capturable")  # settings of torch's optimizers that want the number of steps where weights are
+
+Saved = Mapping[str, TensorStorageMetadata]  # what is known of the tensors of a snapshot, by key
 
 
 class Trained(NamedTuple):
@@ -25,10 +28,15 @@ class Trained(NamedTuple):
     group: dict[str, Any]
 
 
-def tensors_of(model: ParallelModel, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """Return this process's part of a snapshot, not copied. Raises VL2Error on a state that has no place in it."""
-    tensors: dict[str, Tensor] = {f"{MODEL}{name}": p.detach() for name, p in model.named_parameters()}
-    for name, parameter, _ in trained(optimizer):
+def weights_of(model: ParallelModel) -> dict[str, Tensor]:
+    """Return this process's part of the weights, not copied."""
+    return {f"{MODEL}{name}": parameter.detach() for name, parameter in model.named_parameters()}
+
+
+def state_of(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return this process's part of the optimizer's state, not copied. Raises VL2Error on what no snapshot can hold."""
+    tensors: dict[str, Tensor] = {}
+    for name, parameter, _ in _trained(optimizer):
         if parameter not in optimizer.state:
             continue  # it has had no gradient yet
         for kind, value in optimizer.state[parameter].items():
@@ -39,26 +47,23 @@ def tensors_of(model: ParallelModel, optimizer: torch.optim.Optimizer) -> dict[s
     return tensors
 
 
-def trained(optimizer: torch.optim.Optimizer) -> Iterator[Trained]:
-    """Yield what an optimizer moves, by the names of its groups."""
-    for group in optimizer.param_groups:
-        for name, parameter in zip(group["names"], group["params"], strict=True):
-            yield Trained(name, parameter, group)
+def saved_in(metadata: Metadata) -> Saved:
+    """Return what is known of the tensors of a snapshot."""
+    found = metadata.state_dict_metadata
+    return {key: stored for key, stored in found.items() if isinstance(stored, TensorStorageMetadata)}
 
 
-def empty_state(
-    optimizer: torch.optim.Optimizer, saved: Mapping[str, TensorStorageMetadata]
-) -> dict[nn.Parameter, dict[str, Tensor]]:
-    """Return room for the saved state of each parameter, in the types in which it was saved."""
+def take_empty_state(optimizer: torch.optim.Optimizer, saved: Saved) -> None:
+    """Give an optimizer room for the saved state of its parameters, in the types in which it was saved."""
     kinds = _by_name(saved)
-    return {
-        one.parameter: {kind: _room(one, stored) for kind, stored in kinds[one.name].items()}
-        for one in trained(optimizer)
-        if one.name in kinds
-    }
+    optimizer.state.clear()
+    for one in _trained(optimizer):
+        if one.name in kinds:
+            optimizer.state[one.parameter] = {kind: _room(one, stored) for kind, stored in kinds[one.name].items()}
 
 
 def _room(one: Trained, stored: TensorStorageMetadata) -> Tensor:
+    # torch's own `load_state_dict` would cast moments to the type of the weights
     dtype = stored.properties.dtype
     if stored.size == one.parameter.shape:
         return torch.empty_like(one.parameter, dtype=dtype, requires_grad=False)
@@ -66,31 +71,39 @@ def _room(one: Trained, stored: TensorStorageMetadata) -> Tensor:
     return torch.empty(stored.size, dtype=dtype, device=one.parameter.device if on_device else "cpu")
 
 
-def complaint(
-    model: ParallelModel, optimizer: torch.optim.Optimizer, saved: Mapping[str, TensorStorageMetadata]
-) -> str | None:
-    """Tell why saved tensors do not fit what this process has of the model; None when they do."""
+def misfit_of_model(model: ParallelModel, saved: Saved) -> str | None:
+    """Tell why saved weights are not those of this model; None when they are."""
+    config = next(iter(model.models.values())).config
+    whole = {f"{MODEL}{name}" for name, _ in model_tensors(empty_model(config, torch.float32))}
+    surplus = [key for key in saved if key.startswith(MODEL) and key not in whole]
+    if surplus:
+        return f"of another model: it has {surplus[0].removeprefix(MODEL)}"
     for name, parameter in model.named_parameters():
         key = f"{MODEL}{name}"
         if key not in saved:
             return f"of another model: it has no {name}"
         if saved[key].size != parameter.shape:
             return f"of another model: {name} has shape {list(saved[key].size)}, not {list(parameter.shape)}"
+    return None
+
+
+def misfit_of_optimizer(optimizer: torch.optim.Optimizer, saved: Saved) -> str | None:
+    """Tell why a saved state is not one of this optimizer; None when it is."""
     kinds = _by_name(saved)
-    for one in trained(optimizer):
+    for one in _trained(optimizer):
         for kind, stored in kinds[one.name].items() if one.name in kinds else ():
             if stored.size not in (one.parameter.shape, torch.Size()):
                 return f"of another optimizer: {kind} of {one.name} has shape {list(stored.size)}"
     return None
 
 
-def stored_tensors(metadata: Metadata) -> dict[str, TensorStorageMetadata]:
-    """Return what is known of the tensors of a snapshot, by key."""
-    found = metadata.state_dict_metadata
-    return {key: stored for key, stored in found.items() if isinstance(stored, TensorStorageMetadata)}
+def _trained(optimizer: torch.optim.Optimizer) -> Iterator[Trained]:
+    for group in optimizer.param_groups:
+        for name, parameter in zip(group["names"], group["params"], strict=True):
+            yield Trained(name, parameter, group)
 
 
-def _by_name(saved: Mapping[str, TensorStorageMetadata]) -> dict[str, dict[str, TensorStorageMetadata]]:
+def _by_name(saved: Saved) -> dict[str, dict[str, TensorStorageMetadata]]:
     """Return the saved state of each parameter, by its kind."""
     found: dict[str, dict[str, TensorStorageMetadata]] = {}
     for key, stored in saved.items():

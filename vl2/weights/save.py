@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -42,16 +42,32 @@ def save_model(
     `companions` is a checkpoint whose tokenizer and processor files are taken over. Raises WeightsError when the
     directory holds something already or cannot be written.
     """
-    directory = Path(directory)
-    dtype = dtype or next(model.parameters()).dtype
-    if dtype not in DTYPES.values():
-        raise WeightsError(str(directory), "not a type of checkpoints", got=dtype, expected=", ".join(DTYPES))
     if quantized_weights(model):
         raise WeightsError(str(directory), "the model is quantised", do="Copy the folder that it was loaded from.")
+    dtype = dtype or next(model.parameters()).dtype
+    return save_weights(
+        model.config, model.named_parameters(), directory, dtype=dtype, max_shard_bytes=max_shard_bytes,
+        companions=companions,
+    )  # fmt: skip
+
+
+def save_weights(
+    config: VL2Config,
+    tensors: Iterable[tuple[str, Tensor]],
+    directory: str | Path,
+    *,
+    dtype: torch.dtype,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    companions: str | Path | None = None,
+) -> Path:
+    """Do what `save_model` does with the parameters of a model as they come, by name: it need not be in memory."""
+    directory = Path(directory)
+    if dtype not in DTYPES.values():
+        raise WeightsError(str(directory), "not a type of checkpoints", got=dtype, expected=", ".join(DTYPES))
     with new_directory(directory) as draft:
-        write_json(draft / CONFIG_FILE, config_to_dict(model.config, dtype))
+        write_json(draft / CONFIG_FILE, config_to_dict(config, dtype))
         writer = ShardWriter(draft, max_shard_bytes)
-        for key, tensor in _official_tensors(model):
+        for key, tensor in _official_tensors(tensors):
             # a view of the model where the type is kept; otherwise a copy of one shard at a time
             writer.add(key, tensor.to("cpu", dtype).contiguous())
         writer.close()
@@ -84,8 +100,8 @@ def _differing(config: Any) -> dict[str, Any]:
     return values
 
 
-def _official_tensors(model: VL2) -> Iterator[tuple[str, Tensor]]:
+def _official_tensors(tensors: Iterable[tuple[str, Tensor]]) -> Iterator[tuple[str, Tensor]]:
     """Yield official keys and views of the parameters."""
-    for name, parameter in model.named_parameters():
+    for name, parameter in tensors:
         for place in places_of(name, parameter):
             yield key_of(place), parameter.detach() if place.expert is None else parameter.detach()[place.expert]
