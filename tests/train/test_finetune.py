@@ -60,7 +60,7 @@ def log_of(out: Path) -> list[dict]:
 
 def test_it_learns_and_the_adapter_is_loaded_by_the_engine(pictures, tmp_path):
     finetune(config(pictures, tmp_path / "run", epochs=8.0, augment=False))
-    looks = [line["look"]["loss"] for line in log_of(tmp_path / "run") if line["look"]]
+    looks = [line["eval_loss"] for line in log_of(tmp_path / "run") if "eval_loss" in line]
     assert min(looks[1:]) < looks[0]
     plain, tuned = vl2.load(), vl2.load(adapter=tmp_path / "run" / "best")
     image = str(pictures / "0.png")
@@ -108,10 +108,12 @@ def test_steps_that_are_no_numbers_are_left_out_and_then_end_the_run(pictures, t
     with torch.no_grad():
         next(iter(tuner.moved)).parameter.fill_(torch.nan)
     before = [one.parameter.clone() for one in tuner.moved[1:]]
-    with pytest.raises(VL2Error, match="no number for 5 steps.*Lower the learning rate"):
+    with pytest.raises(VL2Error, match="5 in a row.*the loss is nan.*Lower the learning rate"):
         tuner.run()
     assert all(torch.equal(a, one.parameter) for a, one in zip(before, tuner.moved[1:], strict=True))
-    assert (tmp_path / "run" / "broken_step.pt").is_file()
+    assert load_file(tmp_path / "run" / "stopped_batch.safetensors")["input_ids"].numel()
+    spikes = [spike["step"] for line in log_of(tmp_path / "run") for spike in line["spikes"]]
+    assert spikes == [1, 2, 3, 4, 5], "the last one too is in the log"
 
 
 def test_the_weights_themselves_can_be_moved(pictures, tmp_path):

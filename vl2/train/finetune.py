@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
 
-from vl2.core.batch import ModelInput
+from vl2.core.batch import PADDING, ModelInput
 from vl2.core.errors import VL2Error
 from vl2.processor import Processor
 from vl2.train.examples import Examples, group
+from vl2.train.expert_bias import ExpertBalance
 from vl2.train.finetune_config import FinetuneConfig
 from vl2.train.losses import CoordinateTokens, coordinate_tokens
 from vl2.train.objective import count_supervised, learn
@@ -38,16 +40,23 @@ class AnswerLesson:
 
     def learn(self, step: int) -> Learned:
         """Add up the gradients of a step."""
+        began = time.monotonic()
         batches = list(group(self.examples.batch(step), self.tuned.processor.pad_id, self.config.max_batch_tokens))
-        num_tokens = max(1, sum(count_supervised(batch) for batch in batches))
-        text, num_right = 0.0, 0
-        for batch in batches:
-            learned = learn(self.tuned.model, batch.to(self.tuned.device), self.coordinates)
-            learned.loss(num_tokens, self.config.aux_weight).backward()
+        waited_s = time.monotonic() - began
+        num_tokens = sum(count_supervised(batch) for batch in batches)
+        text, num_right, counts = 0.0, 0, ExpertBalance()
+        for number, batch in enumerate(batches):
+            batch = batch.to(self.tuned.device)
+            learned = learn(self.tuned.model, batch, self.coordinates)
+            learned.loss(max(1, num_tokens), self.config.aux_weight).backward()
+            counts.collect(learned.routing, microbatch=number, counts=batch.documents != PADDING)
             text += float(learned.text.detach())
             num_right += learned.num_right
-        measures = {"loss": text / num_tokens, "accuracy": num_right / num_tokens}
-        return Learned(measures=measures, input_ids=tuple(batch.input_ids for batch in batches))
+        measures = {"loss": text / max(1, num_tokens), "accuracy": num_right / max(1, num_tokens)}
+        return Learned(
+            measures=measures, batches=tuple(batches), num_supervised=num_tokens, data_wait_s=waited_s,
+            balance=counts.update(self.tuned.model, None),
+        )  # fmt: skip
 
     @torch.no_grad()
     def look(self) -> Look:

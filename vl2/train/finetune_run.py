@@ -10,8 +10,10 @@ from vl2.train.examples import Examples, SampleReader
 from vl2.train.finetune import AnswerLesson
 from vl2.train.finetune_config import FinetuneConfig
 from vl2.train.source import MOST_HELD_OUT, Source, split
-from vl2.train.tuned import open_tuned
+from vl2.train.tuned import Tuned, open_tuned
 from vl2.train.tuner import Tuner, steps_of
+from vl2.train.watch import Meter, peak_flops
+from vl2.train.watch.work import HALVES
 
 
 def build_finetuner(config: FinetuneConfig) -> Tuner:
@@ -38,4 +40,13 @@ def build_finetuner(config: FinetuneConfig) -> Tuner:
     examples = Examples(new=new, old=old, num_old=num_old, batch_size=config.batch_size)
     num_steps = steps_of(config, len(rows), config.batch_size - num_old)
     lesson = AnswerLesson(config, tuned, examples, looked_at.held_out(held_out), num_steps)
-    return Tuner(config, tuned, lesson)
+    return Tuner(config, tuned, lesson, meter_of(config, tuned))
+
+
+def meter_of(config: FinetuneConfig, tuned: Tuned) -> Meter:
+    """Return what counts the FLOPs of a fine-tuning's steps."""
+    halves = {one.part if one.part in HALVES else "language" for one in tuned.moved}
+    return Meter(
+        config=tuned.model.config, weights=() if config.rank else halves, adapters=halves if config.rank else (),
+        peak_flops=peak_flops(tuned.device, str(tuned.model.tile_newline.dtype).removeprefix("torch.")),
+    )  # fmt: skip

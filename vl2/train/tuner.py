@@ -7,26 +7,28 @@ import math
 import shutil
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
+from vl2.core.batch import PADDING, Batch
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from vl2.train.expert_bias import Balance
 from vl2.train.lora import adapter_of
 from vl2.train.moved import moments_of, rate_groups, set_moments
 from vl2.train.optim import ADAM_BETAS
 from vl2.train.schedule import schedule_factor
 from vl2.train.tune_config import TuneConfig
 from vl2.train.tuned import CHECKPOINT, Tuned
+from vl2.train.watch import Meter, SpikeGuard, StepFigures, Watcher, attended_keys, peak_memory, save_batch
 from vl2.weights import save_model
 from vl2.weights.adapter import save_adapter
 
-MOST_BROKEN_STEPS = 5  # steps in a row whose loss is no number, before the run stops
-LOOKS = 10
+LOOKS, LINES = 10, 200  # of a run, in its log
 LEAST_RATE = 0.1  # of the learning rate, at the end of its cosine
 
 Measures = dict[str, float]
@@ -44,13 +46,18 @@ class Look:
 class Learned:
     """One step's gradients were added up; this is what they came from."""
 
-    measures: Measures  # `loss` is one of them: a step is left out when it is no number
-    input_ids: tuple[Tensor, ...]  # [B, T] each, kept when steps go wrong
+    measures: Measures  # `loss` is one of them: a step is left out when it is no number, or a spike
+    input_ids: tuple[Tensor, ...] = ()  # [B, T] each, where the batches are not given
+    batches: tuple[Batch, ...] = ()  # kept when steps go wrong
+    num_supervised: int = 0
+    balance: Balance | None = None
+    data_wait_s: float = 0.0
 
     @property
     def num_tokens(self) -> int:
-        """Return the tokens of all batches, padding included."""
-        return sum(ids.numel() for ids in self.input_ids)
+        """Return the tokens of all batches, without padding where it is known."""
+        known = sum(int((batch.documents != PADDING).sum()) for batch in self.batches)
+        return known or sum(ids.numel() for ids in self.input_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,11 +71,6 @@ class Progress:
     tokens_per_second: float
     measures: Measures
     look: Look | None = None
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the line of the log."""
-        own = {name: value for name, value in asdict(self).items() if name not in ("measures", "look")}
-        return {**own, **self.measures, "look": self.look and self.look.measures}
 
 
 class Lesson(Protocol):
@@ -99,13 +101,15 @@ class Standing:
     best_score: float = -math.inf
     best_step: int = 0
     looks_since_best: int = 0
+    spikes: dict[str, Any] = field(default_factory=dict)  # the state of the guard against them
 
 
 class Tuner:
     """One run, from its first step or from its last checkpoint."""
 
-    def __init__(self, config: TuneConfig, tuned: Tuned, lesson: Lesson) -> None:
+    def __init__(self, config: TuneConfig, tuned: Tuned, lesson: Lesson, meter: Meter | None = None) -> None:
         self.config, self.tuned, self.lesson, self.moved = config, tuned, lesson, tuned.moved
+        self.meter = meter  # of lessons whose batches are all that a step computes
         self.out = Path(config.out)
         self.num_steps = lesson.num_steps
         every = config.eval_every or max(1, self.num_steps // LOOKS)
@@ -115,41 +119,66 @@ class Tuner:
             groups, lr=config.learning_rate, betas=ADAM_BETAS, weight_decay=config.weight_decay
         )  # fmt: skip
         self.standing = Standing()
-        self.num_broken = 0
+        self.guard = SpikeGuard()
 
     def run(self, show: Callable[[Progress], None] = lambda progress: None) -> Path:
         """Train to the end or until looking stops helping. Returns the folder of the best adapter or model."""
         self.out.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.tuned.model.train()
-        while self.standing.step < self.num_steps and self.standing.looks_since_best < self.config.patience:
-            progress = self._step()
-            if self.standing.step % self.eval_every == 0 or self.standing.step == self.num_steps:
-                look = self.lesson.look()
-                self._remember(look)
-                progress = replace(progress, look=look)
-                self._save()
-            self._log(progress)
-            show(progress)
+        with self._watcher() as watch:
+            while self.standing.step < self.num_steps and self.standing.looks_since_best < self.config.patience:
+                progress, figures = self._step(watch)
+                if self.standing.step % self.eval_every == 0 or self.standing.step == self.num_steps:
+                    look = self.lesson.look()
+                    self._remember(look)
+                    progress, figures = replace(progress, look=look), _with_look(figures, look)
+                    self._save()
+                watch(figures)
+                show(progress)
         return self.out / "best"
 
-    def _step(self) -> Progress:
-        began, step = time.monotonic(), self.standing.step
-        rate = self._rate(step)
-        learned = self.lesson.learn(step)
+    def _step(self, watch: Watcher) -> tuple[Progress, StepFigures]:
+        began, rate = time.monotonic(), self._rate(self.standing.step)
+        learned = self.lesson.learn(self.standing.step)
         norm = float(nn.utils.clip_grad_norm_([one.parameter for one in self.moved], self.config.clip))
-        if math.isfinite(norm) and math.isfinite(learned.measures["loss"]):
+        verdict = self.guard.judge(learned.measures["loss"], norm)
+        if verdict == "apply":
             for settings in self.optimizer.param_groups:
                 settings["lr"] = rate * settings["factor"]
             self.optimizer.step()
-            self.num_broken = 0
-        else:
-            self._note_broken(step, learned)
         self.optimizer.zero_grad()
         self.standing.step += 1
-        return Progress(
+        figures = self._figures(learned, norm, rate, time.monotonic() - began)
+        if verdict == "stop":
+            watch(figures)
+            raise self._stopped(learned)
+        progress = Progress(
             step=self.standing.step, num_steps=self.num_steps, grad_norm=norm, rate=rate,
-            tokens_per_second=learned.num_tokens / (time.monotonic() - began), measures=learned.measures,
+            tokens_per_second=figures.tokens / figures.seconds, measures=learned.measures,
+        )  # fmt: skip
+        return progress, figures
+
+    def _watcher(self) -> Watcher:
+        return Watcher(
+            self.out, num_steps=self.num_steps, first_step=self.standing.step, meter=self.meter,
+            log_every=max(1, self.num_steps // LINES), config=asdict(self.config), is_shown=False,
+        )  # fmt: skip
+
+    def _figures(self, learned: Learned, norm: float, rate: float, seconds: float) -> StepFigures:
+        """Return what a step tells those who watch."""
+        batches, balance, factors = learned.batches, learned.balance, self.config.part_rates
+        others = dict(learned.measures)
+        tokens = learned.num_tokens
+        return StepFigures(
+            step=self.standing.step, loss=others.pop("loss"), grad_norm=norm, tokens=tokens,
+            supervised_tokens=learned.num_supervised, seconds=seconds, data_wait_s=learned.data_wait_s,
+            tiles=sum(len(batch.tiles) for batch in batches if batch.tiles is not None),
+            keys=attended_keys(*batches), memory_bytes=peak_memory(self.tuned.device),
+            learning_rates={one.part: rate * factors.get(one.part, 1.0) for one in self.moved},
+            expert_load=torch.stack(list(balance.expert_load.values())) if balance else None,
+            max_violation=balance.max_violation if balance else None,
+            skipped=self.lesson.skipped, left_out=self.guard.reason, others=others,
         )  # fmt: skip
 
     def _rate(self, step: int) -> float:
@@ -158,19 +187,13 @@ class Tuner:
         rising = min(1.0, (step + 1) / warmup)
         return self.config.learning_rate * rising * schedule_factor("cosine", step / self.num_steps, LEAST_RATE)
 
-    def _note_broken(self, step: int, learned: Learned) -> None:
-        """Leave a step out; too many in a row end the run, with what they were made of kept."""
-        self.num_broken += 1
-        if self.num_broken < MOST_BROKEN_STEPS:
-            return
-        kept = self.out / "broken_step.pt"
-        torch.save({"step": step, "input_ids": list(learned.input_ids)}, kept)
-        raise VL2Error(
-            "training",
-            f"the loss was no number for {MOST_BROKEN_STEPS} steps",
-            got=f"step {step}",
-            do=f"Lower the learning rate. The last batch is in {kept.name}.",
-        )
+    def _stopped(self, learned: Learned) -> VL2Error:
+        """Keep what the run stopped at; returns what to raise."""
+        step, kept = self.standing.step, ""
+        if learned.batches:
+            told = {"step": str(step), "reason": self.guard.reason}
+            kept = save_batch(self.out, learned.batches, told=told).name
+        return self.guard.error(step, kept)
 
     def _remember(self, look: Look) -> None:
         """Keep what is the best so far."""
@@ -196,6 +219,7 @@ class Tuner:
     def _save(self) -> None:
         tensors = {f"model.{one.name}": one.parameter.detach() for one in self.moved}
         tensors |= moments_of(self.optimizer, self.moved)
+        self.standing.spikes = self.guard.state()
         save_checkpoint(self.out / CHECKPOINT, tensors, {**asdict(self.standing), "config": asdict(self.config)})
 
     def _resume(self) -> None:
@@ -217,11 +241,13 @@ class Tuner:
                 one.parameter.copy_(tensors[f"model.{one.name}"])
         set_moments(self.optimizer, self.moved, tensors)
         self.standing = Standing(**state)
+        if self.standing.spikes:  # a run of an earlier version kept none
+            self.guard.load_state(self.standing.spikes)
 
-    def _log(self, progress: Progress) -> None:
-        line = {**progress.as_dict(), "skipped": dict(self.lesson.skipped)}
-        with (self.out / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
+
+def _with_look(figures: StepFigures, look: Look) -> StepFigures:
+    held_out = dict(look.measures)
+    return replace(figures, eval_loss=held_out.pop("loss", None), held_out=held_out)
 
 
 def steps_of(config: TuneConfig, num_samples: int, num_new: int) -> int:

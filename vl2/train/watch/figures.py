@@ -45,10 +45,11 @@ class StepFigures:
     others: Mapping[str, float] = field(default_factory=dict)  # what a trainer of its own kind adds
 
 
-def attended_keys(batch: Batch) -> float:
-    """Return the keys that a token of a batch attends to, itself included, on average."""
-    seen = batch.positions[batch.documents != PADDING]
-    return float(seen.double().mean()) + 1 if len(seen) else 0.0
+def attended_keys(*batches: Batch) -> float:
+    """Return the keys that a token of these batches attends to, itself included, on average."""
+    before = [batch.positions[batch.documents != PADDING] for batch in batches]
+    num_tokens = sum(map(len, before))
+    return sum(int(positions.sum()) for positions in before) / num_tokens + 1 if num_tokens else 0.0
 
 
 def peak_memory(device: torch.device | str = "cpu") -> int:
