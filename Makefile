@@ -35,7 +35,7 @@ POCKET_STAGES := warmup_vision warmup_language align pretrain sft sft_again
 pocket: .venv/train.stamp
 	$(BIN)/vl2 corpus draw recipes/pocket/corpus.yaml
 	for stage in $(POCKET_STAGES); do $(BIN)/vl2 train run recipes/pocket/$$stage.yaml --processes 2 || exit 1; done
-	$(BIN)/vl2 export runs/pocket/sft_again runs/pocket/model
+	$(BIN)/vl2 convert runs/pocket/sft_again runs/pocket/model
 	$(BIN)/vl2 eval run pocketbench --model runs/pocket/model
 
 clean:

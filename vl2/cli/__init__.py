@@ -10,6 +10,7 @@ import vl2
 from vl2.cli import (
     bench,
     chat,
+    convert,
     corpus,
     evaluation,
     inspection,
@@ -32,7 +33,7 @@ app = typer.Typer(
 for verb in (verbs.ask, chat.chat, verbs.detect, verbs.point, verbs.caption, verbs.read):
     app.command(epilog=EXIT_CODES)(with_run_options(verb))
 app.command(epilog=EXIT_CODES)(models.models)
-for verb in (training.export, training.merge):
+for verb in (convert.convert, training.merge):
     app.command(epilog=EXIT_CODES)(verb)
 training.app.command()(train_report.report)
 app.add_typer(training.app, name="train")

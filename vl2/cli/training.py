@@ -1,4 +1,4 @@
-"""vl2 train, vl2 export, vl2 merge: run a recipe, teach a model something new, make a folder of a run."""
+"""vl2 train, vl2 merge: run a recipe, teach a model something new, add what it learned to the model."""
 
 from __future__ import annotations
 
@@ -84,17 +84,6 @@ def show_progress(progress: Progress) -> None:
         for measures in (progress.measures, progress.look.measures)
     )
     typer.echo(f"step {progress.step} of {progress.num_steps}: {learned}; held out: {held_out}", err=True)
-
-
-def export(
-    run: Annotated[Path, typer.Argument(help="The folder of a training run.")],
-    folder: Annotated[Path, typer.Argument(help="The new model folder, in the official layout.")],
-) -> None:
-    """Write the last checkpoint of a run as a model folder."""
-    from vl2.train.export import export as write
-
-    write(run, folder)
-    typer.echo(f"Written to {folder}.", err=True)
 
 
 def merge(
