@@ -12,6 +12,7 @@ from torch import Tensor
 
 MOST_REASONS = 30  # of samples that were skipped, in a line
 OTHER_REASONS = "other reasons"
+HELD_OUT = "held-out "  # begins the name of what held-out samples gave, beside their loss
 
 
 @dataclass(frozen=True, kw_only=True)

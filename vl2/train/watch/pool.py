@@ -7,7 +7,7 @@ from collections import Counter
 from torch import Tensor
 
 from vl2.train.watch.figures import StepFigures
-from vl2.train.watch.line import LogLine, Spike, even_shares, fewer_reasons
+from vl2.train.watch.line import HELD_OUT, LogLine, Spike, even_shares, fewer_reasons
 from vl2.train.watch.work import Meter
 
 
@@ -67,7 +67,7 @@ class Pool:
             memory_bytes=last.memory_bytes or None,
             max_violation=sums["violations"] / sums["routed_steps"] if sums["routed_steps"] else None,
             expert_load=self._take_load(last.step), skipped=fewer_reasons(last.skipped), spikes=tuple(self.spikes),
-            others=self._means() | {f"held-out {name}": value for name, value in last.held_out.items()},
+            others=self._means() | {HELD_OUT + name: value for name, value in last.held_out.items()},
         )  # fmt: skip
         self._clear()
         return found

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from vl2.train.watch.line import LogLine
+from vl2.train.watch.line import HELD_OUT, LogLine
 from vl2.train.watch.report.history import History
 
 MOST_CURVES, MOST_OTHERS = 6, 24  # curves of a chart; charts of figures that only this kind of run has
@@ -86,10 +86,7 @@ def charts_of(history: History) -> Iterator[Chart]:
             )
     if skipped := skipped_samples(lines):
         yield Chart(title="Skipped samples", curves=skipped, unit="so far, by reason", is_from_zero=True)
-    names = dict.fromkeys(name for line in lines for name in line.others)
-    for name in list(names)[:MOST_OTHERS]:
-        curve = Curve(name="", points=points_of(lines, _picker(_others, name)))
-        yield Chart(title=name[:1].upper() + name[1:].replace("_", " "), curves=[curve])
+    yield from _own_charts(lines)
 
 
 def points_of(lines: Sequence[LogLine], pick: Pick) -> list[Point]:
@@ -141,6 +138,16 @@ def skipped_samples(lines: Sequence[LogLine]) -> list[Curve]:
         Curve(name=reason, points=curves[reason], look="stairs", hue=hue)
         for hue, reason in enumerate(reason for reason in ranked if sums[reason])
     ]
+
+
+def _own_charts(lines: Sequence[LogLine]) -> Iterator[Chart]:
+    """Yield what only this kind of run measures, of held-out samples in the same chart."""
+    names = dict.fromkeys(name.removeprefix(HELD_OUT) for line in lines for name in line.others)
+    for name in list(names)[:MOST_OTHERS]:
+        learned, held_out = (points_of(lines, _picker(_others, whose + name)) for whose in ("", HELD_OUT))
+        curves = [Curve(name="of the steps" if held_out else "", points=learned)] if learned else []
+        curves += [Curve(name="held out", points=held_out, look="dots", hue=1)] if held_out else []
+        yield Chart(title=name[:1].upper() + name[1:].replace("_", " "), curves=curves)
 
 
 def _rates(line: LogLine) -> Mapping[str, float]:

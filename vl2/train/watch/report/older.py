@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from vl2.train.watch.line import HELD_OUT
 from vl2.train.watch.log import number
 
 
@@ -34,5 +35,5 @@ def _finetuning(record: Mapping[str, Any]) -> dict[str, Any]:
     kept["learning_rates"] = {"all": record["rate"]}
     look = record.get("look")
     if isinstance(look, dict):
-        kept |= {"eval_loss": look.get("loss"), "held-out accuracy": look.get("accuracy")}
+        kept |= {"eval_loss": look.get("loss"), f"{HELD_OUT}accuracy": look.get("accuracy")}
     return kept
