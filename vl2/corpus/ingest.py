@@ -15,9 +15,9 @@ from vl2.corpus.encoded import image_hash, image_suffix
 from vl2.corpus.source import Source
 from vl2.corpus.step import reject
 from vl2.data.faults import fault_of
+from vl2.data.records.row import MOST_IMAGES
 from vl2.processor.images import DEFAULT_LIMITS
 
-MOST_IMAGES = 64  # of one row; readers of shards take no more
 _CONTENT = ("messages", "objects", "answers")
 
 

@@ -31,6 +31,9 @@ class Written:
     sha256: str
 
 
+Shard = tuple[list[Written], list[str]]  # the files of a block in one format, and why rows are not in them
+
+
 @dataclass(frozen=True, kw_only=True)
 class Passed:
     """What one step did to the rows of a block."""
@@ -54,16 +57,30 @@ class Receipt:
     skipped: dict[str, int]  # rows that could not be read or written, by reason
 
 
-def write_whole(path: Path, data: bytes) -> Written:
-    """Write a file so that it is there whole and on the disk, or not there."""
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a path to write at; then the file is at its own, whole and on the disk, or it is not there."""
     # of this process alone: a block that is given out again, as its node seems lost, may be written twice at a time
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}{INCOMPLETE}")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
+    yield part
+    with part.open("rb+") as stream:
         os.fsync(stream.fileno())
     part.replace(path)
+
+
+def write_whole(path: Path, data: bytes) -> Written:
+    """Write a file so that it is there whole and on the disk, or not there."""
+    with written_whole(path) as part:
+        part.write_bytes(data)
     return Written(name=path.name, bytes=len(data), sha256=hashlib.sha256(data).hexdigest())
+
+
+def describe_file(folder: Path, name: str) -> Written:
+    """Return what a file of the folder is, read piece by piece."""
+    path = folder / name
+    with path.open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return Written(name=name, bytes=path.stat().st_size, sha256=digest)
 
 
 def write_receipt(folder: Path, receipt: Receipt) -> None:
@@ -76,31 +93,39 @@ def is_finished(folder: Path, block: int) -> bool:
     return (folder / RECEIPTS / _name(block)).exists()
 
 
-def write_manifest(folder: Path, num_blocks: int) -> Path:
-    """Put the receipts of all blocks, in order, into one file."""
-    part = folder / f"{MANIFEST}{INCOMPLETE}"
-    with part.open("wb") as out:
-        for block in range(num_blocks):
+def read_receipt(folder: Path, block: int) -> Receipt:
+    """Return the receipt of a finished block."""
+    return _receipt((folder / RECEIPTS / _name(block)).read_bytes())
+
+
+def has_manifest(folder: Path) -> bool:
+    """Tell whether all of a folder is finished."""
+    return (folder / MANIFEST).exists()
+
+
+def write_manifest(folder: Path, num_receipts: int) -> Path:
+    """Put all receipts, in order, into one file: the folder is finished."""
+    with written_whole(folder / MANIFEST) as part, part.open("wb") as out:
+        for block in range(num_receipts):
             out.write((folder / RECEIPTS / _name(block)).read_bytes())
-    return part.replace(folder / MANIFEST)
+    return folder / MANIFEST
 
 
 def read_manifest(folder: Path) -> Iterator[Receipt]:
     """Yield the receipts of a folder, in order of their blocks. Raises VL2Error when it has none yet."""
     try:
-        lines = (folder / MANIFEST).read_text(encoding="utf-8").splitlines()
+        lines = (folder / MANIFEST).open(encoding="utf-8")
     except OSError:
         raise VL2Error(str(folder), "no manifest here", do="Run `vl2 corpus run` until it ends.") from None
-    for line in lines:
-        record = json.loads(line)
-        files = tuple(Written(**file) for file in record.pop("files"))
-        yield Receipt(files=files, steps=tuple(Passed(**step) for step in record.pop("steps")), **record)
+    with lines:
+        for line in lines:
+            yield _receipt(line)
 
 
 def find_damaged(folder: Path) -> list[str]:
     """Return the files of a manifest that are missing, or are not what was written."""
-    files = [file for receipt in read_manifest(folder) for file in receipt.files]
-    return [file.name for file in files if not _is_same(folder / file.name, file)]
+    files = (file for receipt in read_manifest(folder) for file in receipt.files)
+    return [file.name for file in files if not _is_same(folder, file)]
 
 
 def clear_incomplete(folder: Path) -> None:
@@ -133,11 +158,15 @@ def locked(folder: Path) -> Iterator[None]:
         yield
 
 
-def _is_same(path: Path, file: Written) -> bool:
-    if not path.is_file() or path.stat().st_size != file.bytes:
-        return False
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest() == file.sha256
+def _receipt(line: str | bytes) -> Receipt:
+    record = json.loads(line)
+    files = tuple(Written(**file) for file in record.pop("files"))
+    return Receipt(files=files, steps=tuple(Passed(**step) for step in record.pop("steps")), **record)
+
+
+def _is_same(folder: Path, file: Written) -> bool:
+    path = folder / file.name
+    return path.is_file() and path.stat().st_size == file.bytes and describe_file(folder, file.name) == file
 
 
 def _name(block: int) -> str:

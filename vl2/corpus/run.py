@@ -12,16 +12,21 @@ from vl2.corpus.block import Span, StageWork, Work, WriteWork, plan_spans, taken
 from vl2.corpus.gathering import Gathered
 from vl2.corpus.manifest import (
     RECEIPTS,
+    Receipt,
     clear_incomplete,
+    has_manifest,
     is_finished,
     locked,
+    read_receipt,
     to_line,
     write_manifest,
+    write_receipt,
     write_whole,
 )
 from vl2.corpus.recipe import Gather, Recipe, stages_of
 from vl2.corpus.run_local import Executor
 from vl2.corpus.verdict import is_judged, write_verdict
+from vl2.corpus.write import CLOSINGS
 
 PIN = "recipe.json"
 
@@ -69,6 +74,9 @@ def run_recipe(recipe: Recipe, executor: Executor, show: Show) -> Path:
 
 
 def _do_all(work: Work, num_blocks: int, executor: Executor, show: Show) -> None:
+    """Do the blocks that have no receipt, then what their format needs beside them, then the manifest."""
+    if has_manifest(work.folder):
+        return
     (work.folder / RECEIPTS).mkdir(parents=True, exist_ok=True)
     left = [block for block in range(num_blocks) if not is_finished(work.folder, block)]
     started, num_rows = time.monotonic(), 0
@@ -80,7 +88,19 @@ def _do_all(work: Work, num_blocks: int, executor: Executor, show: Show) -> None
                 num_rows=num_rows, seconds=time.monotonic() - started, num_done_here=number,
             )
         )  # fmt: skip
-    write_manifest(work.folder, num_blocks)
+    write_manifest(work.folder, num_blocks + _close(work, num_blocks))
+
+
+def _close(work: Work, num_blocks: int) -> int:
+    """Write what a format needs beside its shards, with a receipt as of a block; return how many receipts that is."""
+    if not isinstance(work, WriteWork) or work.format not in CLOSINGS:
+        return 0
+    if is_finished(work.folder, num_blocks):
+        return 1
+    shards = (file for block in range(num_blocks) for file in read_receipt(work.folder, block).files)
+    files = tuple(CLOSINGS[work.format](work.folder, shards))
+    write_receipt(work.folder, Receipt(block=num_blocks, num_rows=0, num_kept=0, files=files, skipped={}))
+    return 1
 
 
 def _judge(folder: Path, num_blocks: int, gather: Gather) -> None:

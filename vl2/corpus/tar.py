@@ -13,15 +13,15 @@ from vl2.corpus.encoded import image_suffix
 from vl2.corpus.manifest import to_line
 
 
-def pack(batch: Sequence[Sample]) -> bytes:
-    """Return rows as an archive: `000012.json`, `000012.0.png`, ..."""
+def pack(batch: Sequence[Sample], prefix: str = "") -> bytes:
+    """Return rows as an archive: `000012.json`, `000012.0.png`, ..; `prefix` stands before each name."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for number, sample in enumerate(batch):
-            add_file(archive, f"{number:06d}.json", to_line(sample_to_dict(sample)))
+            add_file(archive, f"{prefix}{number:06d}.json", to_line(sample_to_dict(sample)))
             for place, image in enumerate(sample.images):
                 data = image.data or b""
-                add_file(archive, f"{number:06d}.{place}.{image_suffix(data)}", data)
+                add_file(archive, f"{prefix}{number:06d}.{place}.{image_suffix(data)}", data)
     return out.getvalue()
 
 

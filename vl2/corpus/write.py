@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, sample_to_dict
 from vl2.corpus.encoded import image_hash, image_suffix
-from vl2.corpus.manifest import Written, to_line, write_whole
+from vl2.corpus.manifest import Shard, Written, to_line, write_whole
 from vl2.corpus.tar import pack
 from vl2.corpus.wording import llava_record, swift_record
+from vl2.corpus.write_energon import close_energon, write_energon
+from vl2.corpus.write_mds import close_mds, write_mds
 from vl2.data.faults import RowError, fault_of
 
 Record = Callable[[Sample, Sequence[str]], Mapping[str, Any]]  # of a row and the paths of its images
-Shard = tuple[list[Written], list[str]]  # its files, and why rows are not in them
 ROW_GROUP = 100  # rows that a reader of Parquet holds at once
 
 
@@ -79,7 +80,13 @@ FORMATS: dict[str, Callable[[Sequence[Sample], Path, str], Shard]] = {
     "llava": write_llava,
     "swift": write_swift,
     "parquet": write_parquet,
+    "energon": write_energon,
+    "mds": write_mds,
 }
+CLOSINGS: dict[str, Callable[[Path, Iterable[Written]], list[Written]]] = {
+    "energon": close_energon,
+    "mds": close_mds,
+}  # what formats need beside their shards, written when those are
 
 _TOLD = ("provenance", "quality", "objects", "answers")  # what conversations have no place for
 

@@ -64,7 +64,7 @@ FULL: tuple[dict[str, object], ...] = (
     *({"use": name} for name in ("length", "language", "code_mix", "repetition", "truncation", "template", "refusal")),
     *({"use": name} for name in ("ocr", "mismatch", "licence", "exact", "near_texts", "near_pictures", "picture")),
 )  # all but benchmark, and nothing decided
-WRITE = ("webdataset", "jsonl", "llava", "swift", "parquet")
+WRITE = ("webdataset", "jsonl", "llava", "swift", "parquet", "energon", "mds")
 
 
 def recipe_of(sources: tuple[Source, ...], out: Path, **more: object) -> Recipe:

@@ -68,7 +68,7 @@ def test_every_row_is_kept_or_has_its_reason(whole):
     )
 
 
-@pytest.mark.parametrize("workers", [2, 4])
+@pytest.mark.parametrize("workers", [4])  # two are killed and run again in test_kills.py
 def test_any_number_of_workers_gives_the_same_bytes(whole, sources, tmp_path, workers):
     assert contents(run(recipe_in(tmp_path, sources), workers)) == contents(whole)
 
@@ -107,7 +107,7 @@ def test_killed_at_every_write_nothing_is_lost_or_redone(whole, sources, tmp_pat
     """A run that is killed again and again, each time a block further at most, until it reaches its end."""
     recipe = recipe_in(tmp_path, sources)
     num_kills = 0
-    while killed_at(recipe, 4):  # at most a stage's block has three files
+    while killed_at(recipe, 7):  # a block has three files at most, the end of Energon five and a receipt
         num_kills += 1
         assert num_kills < 400
     assert num_kills > 30

@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 from vl2.core.errors import VL2Error
+from vl2.data.records.prepared import drop_lists, energon_shards, is_energon
 
 MAX_ROW_BYTES = 16 << 20  # one record as JSON
 MAX_PIECE_BYTES = 512 << 20  # rows that can only be read together, as in Parquet
 MAX_UNPACKED_BYTES = 64 << 30  # of a compressed file, on disk
 MOST_UNPACKED = 200  # times the compressed size; JSON shrinks to a twentieth, an attack to a thousandth
 _CHUNK = 1 << 20
-_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".tar")
+_ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".tar", ".mds")
 _PACKED = (".gz", ".tgz")
 
 
@@ -91,7 +92,10 @@ def unpacked(path: str) -> str:
 def _in_folder(folder: Path) -> list[str]:
     if not folder.is_dir():
         return []
-    return [str(file) for file in folder.iterdir() if kind_of(file.name) is not None and file.is_file()]
+    if is_energon(folder):
+        return list(map(str, energon_shards(folder)))
+    found = [file for file in folder.iterdir() if kind_of(file.name) is not None and file.is_file()]
+    return list(map(str, drop_lists(found)))
 
 
 def _glob_absolute(path: str) -> list[str]:

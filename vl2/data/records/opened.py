@@ -19,6 +19,7 @@ from vl2.data.records.files import find_files, is_url, kind_of, open_file
 from vl2.data.records.forms import to_sample
 from vl2.data.records.json_rows import JsonRows
 from vl2.data.records.label_folders import is_labelme, is_yolo, read_labelme, read_yolo
+from vl2.data.records.mds_rows import MdsRows
 from vl2.data.records.parquet_rows import ParquetRows
 from vl2.data.records.piece_cache import PieceCache
 from vl2.data.records.root import Root
@@ -85,7 +86,7 @@ class RecordList:
 
 
 def open_records(paths: str | Sequence[str], images: str | None = None) -> RecordList:
-    """Open files, folders, patterns and URLs of records: JSONL, JSON, Parquet, tar, COCO, RefCOCO, YOLO, LabelMe.
+    """Open files, folders, patterns and URLs of records: JSONL, JSON, Parquet, tar, MDS, COCO, RefCOCO, YOLO, LabelMe.
 
     `images` is the folder or URL that image paths are relative to and may not leave; by default that of their file.
     Raises VL2Error on what is no file of records; rows that cannot be used are Faults, not errors.
@@ -138,10 +139,12 @@ def _open(path: str, root: Root) -> SampleFile:
         return _Rows(ParquetRows(path), root)
     if kind == ".tar":
         return _Rows(TarRows(path), root)
+    if kind == ".mds":
+        return _Rows(MdsRows(path), root)
     if path.endswith(".p") or (kind == ".json" and _first_character(path) == b"{"):
         return _annotations(path, root)
     if kind is None:
-        raise VL2Error(path, "unknown format", expected=".jsonl, .json, .parquet or .tar, perhaps with .gz")
+        raise VL2Error(path, "unknown format", expected=".jsonl, .json, .parquet, .tar or .mds, perhaps with .gz")
     return _Rows(JsonRows(path), root)
 
 

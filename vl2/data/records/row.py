@@ -11,6 +11,7 @@ import numpy as np
 
 from vl2.data.faults import Fault
 
+MOST_IMAGES = 64  # of one row
 MOST_PIECES = 1 << 19  # of one file: 4 MB of places, however many rows it has
 
 

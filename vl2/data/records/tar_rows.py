@@ -17,12 +17,11 @@ from typing import BinaryIO
 from vl2.core.errors import VL2Error
 from vl2.data.faults import Fault
 from vl2.data.records.files import MAX_ROW_BYTES, open_file, unpacked
-from vl2.data.records.row import Places, Row
+from vl2.data.records.row import MOST_IMAGES, Places, Row
 from vl2.processor.images import DEFAULT_LIMITS
 
 _BLOCK = tarfile.BLOCKSIZE
 _MAX_NAME_BYTES = 1 << 16  # of a long name, and of the headers that hold one
-_MOST_IMAGES = 64  # of one row
 _IMAGE = re.compile(r"(?:.*\.)?(?:png|jpe?g|webp|gif|bmp|tiff?|avif)", re.IGNORECASE)
 _PAX_PATH = re.compile(rb"(?:^|\n)\d+ path=([^\n]*)\n")
 
@@ -74,7 +73,7 @@ def _row(members: list[Member], file: BinaryIO) -> Row | Fault:
     if problem:
         return Fault(problem)
     pictures = sorted((m for m in members if _IMAGE.fullmatch(m.ending)), key=lambda member: _in_order(member.ending))
-    if len(pictures) > _MOST_IMAGES or any(member.size > DEFAULT_LIMITS.max_bytes for member in pictures):
+    if len(pictures) > MOST_IMAGES or any(member.size > DEFAULT_LIMITS.max_bytes for member in pictures):
         return Fault("images are too many or too large")
     texts = {member.ending.lower(): member for member in members if member.ending.lower() in ("json", "txt")}
     if not texts:
@@ -110,7 +109,7 @@ def _groups(file: BinaryIO, path: str) -> Iterator[list[Member]]:
         if group and group[0].key != member.key:
             yield group
             group = []
-        if len(group) <= _MOST_IMAGES + 2:  # more is refused anyway
+        if len(group) <= MOST_IMAGES + 2:  # more is refused anyway
             group.append(member)
     if group:
         yield group
