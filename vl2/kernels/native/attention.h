@@ -10,7 +10,7 @@ struct Head {
     std::vector<uint8_t> key_data, value_data;
     Weight keys{}, values{};
     Packed queries, scores;
-    std::vector<float> weights;  // [12][slots]
+    std::vector<float> weights;  // [rows of a block][slots]
 
     // key(s, d) and value(s, d) return floats.
     template <class Key, class Value>
@@ -35,10 +35,16 @@ struct Head {
     }
 
   private:
+    // Columns filled up with zeros, so that all products go the same way whatever their number is.
+    static int64_t whole(int32_t format, int64_t cols) {
+        const int64_t step = format != BFLOAT16 ? 1 : has_tile_unit() ? 2 * UNIT_WORDS : 2;
+        return (cols + step - 1) / step * step;
+    }
+
     static Weight shaped(Format format, int64_t rows, int64_t cols, std::vector<uint8_t>& data) {
         Weight weight{};
         weight.format = format, weight.rows = rows, weight.num_inputs = cols;
-        weight.cols = format == BFLOAT16 ? cols + (cols & 1) : cols;
+        weight.cols = whole(format, cols);
         data.assign(weight.num_tiles() * weight.tile_bytes(), 0);
         weight.data = data.data();
         return weight;
@@ -54,11 +60,11 @@ struct Head {
     }
 
     template <class Limit, class Out> void attend_block(int64_t block, const Limit& limit, const Out& out) {
-        const int count = queries.rows_of(block), first = int(block) * FLOAT_ROWS;
+        const int count = queries.rows_of(block), first = int(block) * queries.block_rows;
         int64_t most = 0;
         for (int m = 0; m < count; m++) most = limit(first + m) > most ? limit(first + m) : most;
         const int64_t tiles = (most + LANES - 1) / LANES;
-        weights.resize(FLOAT_ROWS * tiles * LANES);
+        weights.resize(count * tiles * LANES);
         float found[MOST_ROWS * LANES];
         for (int64_t tile = 0; tile < tiles; tile++) {
             const Tile one{&keys, 0, tile};
@@ -70,7 +76,7 @@ struct Head {
         for (int m = 0; m < count; m++) inverse[m] = soften(weights.data() + m * tiles * LANES, limit(first + m), tiles);
         // scores have only the columns that are seen: the later ones of the values' tiles are not read
         Weight seen = values;
-        seen.cols = values.format == BFLOAT16 ? most + (most & 1) : most;
+        seen.cols = whole(values.format, most);
         scores.shape(seen, count);
         scores.fill(0, most, [&](int64_t m) { return weights.data() + m * tiles * LANES; });
         for (int64_t tile = 0; tile < values.num_tiles(); tile++) {

@@ -109,7 +109,7 @@ class Experts {
             for (int64_t block = 0; block < x.num_blocks(); block++) {
                 const int rows = x.rows_of(block);
                 dot(pair, 2, x, block, out);
-                keep(group, tile, block * block_rows(x.format), rows, out, out + rows * LANES);
+                keep(group, tile, block * x.block_rows, rows, out, out + rows * LANES);
             }
         }
     }
@@ -140,7 +140,7 @@ class Experts {
                         const int rows = x.rows_of(block);
                         for (int t = 0; t < count; t++)
                             for (int m = 0; m < rows; m++) {
-                                const int64_t row = block * block_rows(x.format) + m, left = width - (tile + t) * LANES;
+                                const int64_t row = block * x.block_rows + m, left = width - (tile + t) * LANES;
                                 float* to = total + group.tokens[row] * width + (tile + t) * LANES;
                                 const F32 value = load<F32>(out + (t * rows + m) * LANES);
                                 store_some(to, load_some(to, left) + group.counts[row] * value, left);

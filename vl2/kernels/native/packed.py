@@ -19,6 +19,7 @@ GROUPS = (32, 64, 128)
 INPUT_BITS = (8, 15)
 QUAD = {8: 4, 4: 8}  # columns that stand in four bytes
 ZERO = {8: 0, 4: 8}  # the code of zero
+HALF_COLS = 32  # of bfloat16, which a tile unit takes at once (amx.h)
 ROWS_AT_ONCE = 256 * LANES
 
 
@@ -49,7 +50,7 @@ class PackedWeight:
         """Pack floats [.., rows, cols]: bfloat16 as it is, everything else as float32."""
         is_half = weight.dtype == torch.bfloat16
         experts = weight.detach().reshape(-1, *weight.shape[-2:])
-        tiles = _fill(experts if is_half else experts.float(), LANES, 2 if is_half else 1)
+        tiles = _fill(experts if is_half else experts.float(), LANES, HALF_COLS if is_half else 1)
         count, rows, cols = tiles.shape
         # a pair of bfloat16 columns moves as one word
         words = tiles.contiguous().view(torch.int32).view(count, rows // LANES, LANES, -1)

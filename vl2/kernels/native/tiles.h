@@ -6,6 +6,7 @@
 // rows: a row's result never depends on its neighbours.
 #pragma once
 
+#include <algorithm>
 #include <vector>
 
 #include "amx.h"
@@ -24,7 +25,7 @@ enum Format : int32_t { FLOAT32 = 0, BFLOAT16 = 1, INT8 = 2, INT4 = 3 };
 struct Weight {
     int32_t format, group;
     int32_t input_bits;  // INT: of the activations, 15 or 8
-    int64_t rows, cols;  // cols as stored: a multiple of 2, or of the group
+    int64_t rows, cols;  // cols as stored: a multiple of 32 of bfloat16, or of the group
     int64_t num_inputs;  // columns before they were filled up with zeros
     const uint8_t* data;
     const uint16_t* scales;
@@ -42,39 +43,50 @@ struct Weight {
 };
 
 constexpr int FLOAT_ROWS = 12, INT_ROWS = 8;  // of a block: as many as the registers hold
-constexpr int MOST_ROWS = 12;
-inline int block_rows(int32_t format) { return format >= INT8 ? INT_ROWS : FLOAT_ROWS; }
+constexpr int MOST_ROWS = TILE_BLOCK_ROWS;
+// Rows of integers that the tile unit is not worth setting up for, measured on a Xeon.
+inline int few_rows(int input_bits) { return input_bits > 8 ? 4 : 8; }
 
 // Rows of activations as a weight's format reads them.
 struct Packed {
     int32_t format = FLOAT32, group = 0, input_bits = 0;
     int64_t rows = 0, cols = 0;
     std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
-    std::vector<uint32_t> pairs;   // BFLOAT16: [block][cols/2][rows], or [block][cols/32][rows][16] for the tile unit
-    std::vector<int32_t> high, low;  // INT: [block][cols/4][rows], four bytes each; 15 bits are 128 * high + low
-    std::vector<int32_t> sums;     // INT: [block][groups][rows]
+    std::vector<uint32_t> pairs;   // BFLOAT16: [block][words][rows]
+    std::vector<int32_t> high, low;  // INT: [block][words][rows], four bytes each; 15 bits are 128 * high + low
+    std::vector<int32_t> offsets;  // INT: [block][groups][rows], what the sums are too large by: weights are not signed
+    bool is_tiled = false;         // words stand as the tile unit reads them: [block][words/16][rows][16]
+    int block_rows = FLOAT_ROWS;
 
-    bool is_tiled() const { return format == BFLOAT16 && cols % (2 * TILE_PAIRS) == 0 && has_tile_unit(); }
-    int64_t num_blocks() const { return (rows + block_rows(format) - 1) / block_rows(format); }
+    int64_t num_blocks() const { return (rows + block_rows - 1) / block_rows; }
+    // Blocks that stay in a core's own cache while weights pass by.
+    int64_t blocks_near() const {
+        constexpr int64_t NEAR_BYTES = 1 << 20;
+        const int64_t bits = format == FLOAT32 ? 32 : format == BFLOAT16 ? 16 : input_bits > 8 ? 16 : 8;
+        return std::max(NEAR_BYTES * 8 / (block_rows * cols * bits), int64_t(1));
+    }
     int rows_of(int64_t block) const {
-        const int64_t left = rows - block * block_rows(format);
-        return int(left < block_rows(format) ? left : block_rows(format));
+        const int64_t left = rows - block * block_rows;
+        return int(left < block_rows ? left : block_rows);
     }
 
     void shape(const Weight& weight, int64_t num_rows) {
         format = weight.format, group = weight.group, input_bits = weight.input_bits;
         rows = num_rows, cols = weight.cols;
+        is_tiled = has_tile_unit() && (format == BFLOAT16 ? cols % (2 * UNIT_WORDS) == 0
+                                                          : format >= INT8 && group % (4 * UNIT_WORDS) == 0 && rows > few_rows(input_bits));
+        block_rows = is_tiled ? TILE_BLOCK_ROWS : format >= INT8 ? INT_ROWS : FLOAT_ROWS;
         if (format == FLOAT32) floats.resize(rows * cols);
         if (format == BFLOAT16) pairs.resize(rows * cols / 2);
         if (format >= INT8) {
             high.resize(rows * cols / 4), low.resize(input_bits > 8 ? rows * cols / 4 : 0);
-            floats.resize(rows * cols / group), sums.resize(rows * cols / group);
+            floats.resize(rows * cols / group), offsets.resize(rows * cols / group);
         }
     }
 
     // Fill one block; row(i) is a pointer to `num_inputs` floats of row i.
     template <class Row> void fill(int64_t block, int64_t num_inputs, const Row& row) {
-        const int step = block_rows(format), count = rows_of(block);
+        const int step = block_rows, count = rows_of(block);
         for (int m = 0; m < count; m++) {
             const float* from = row(block * step + m);
             if (format == FLOAT32) {
@@ -89,21 +101,27 @@ struct Packed {
     }
 
   private:
+    // Put some words of row m, all within sixteen, where its block has them.
+    template <class Word> void place(Word* block, int64_t word, int m, int count, const Word* from, int num_words) const {
+        if (is_tiled) {
+            Word* to = block + (word / UNIT_WORDS * count + m) * UNIT_WORDS + word % UNIT_WORDS;
+            return (void)std::memcpy(to, from, num_words * sizeof(Word));
+        }
+        for (int i = 0; i < num_words; i++) block[(word + i) * count + m] = from[i];
+    }
+
     void fill_pairs(uint32_t* block, int m, int count, const float* from, int64_t num_inputs) {
-        const bool tiled = is_tiled();
-        const auto place = [&](int64_t pair) -> uint32_t& {
-            return block[tiled ? (pair / TILE_PAIRS * count + m) * TILE_PAIRS + pair % TILE_PAIRS : pair * count + m];
-        };
         int64_t k = 0;
         for (; k + LANES <= num_inputs; k += LANES) {
-            uint32_t found[8];
+            uint32_t found[LANES / 2];
             store(found, narrow16(load<F32>(from + k)));
-            for (int j = 0; j < 8; j++) place(k / 2 + j) = found[j];
+            place(block, k / 2, m, count, found, LANES / 2);
         }
         for (; k < cols; k += 2) {
             const uint32_t first = k < num_inputs ? narrow(from[k]) : 0;
             const uint32_t second = k + 1 < num_inputs ? narrow(from[k + 1]) : 0;
-            place(k / 2) = first | second << 16;
+            const uint32_t pair = first | second << 16;
+            place(block, k / 2, m, count, &pair, 1);
         }
     }
 
@@ -115,8 +133,8 @@ struct Packed {
         const F32 magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
         const int64_t groups = cols / group;
         const int parts = group / LANES;
-        int32_t* highs = high.data() + first_row * cols / 4 + m;
-        int32_t* lows = is_split ? low.data() + first_row * cols / 4 + m : nullptr;
+        int32_t* highs = high.data() + first_row * cols / 4;
+        int32_t* lows = is_split ? low.data() + first_row * cols / 4 : nullptr;
         for (int64_t g = 0; g < groups; g++) {
             F32 values[128 / LANES], most = {};
             for (int i = 0; i < parts; i++) {
@@ -134,13 +152,14 @@ struct Packed {
                 int32_t uppers[4], lowers[4];
                 store(uppers, __builtin_convertvector(upper, I8));
                 store(lowers, __builtin_convertvector(whole - upper * 128, I8));
-                for (int quad = 0; quad < 4; quad++, highs += count) *highs = uppers[quad];
-                for (int quad = 0; is_split && quad < 4; quad++, lows += count) *lows = lowers[quad];
+                const int64_t word = (g * group + i * LANES) / 4;
+                place(highs, word, m, count, uppers, LANES / 4);
+                if (is_split) place(lows, word, m, count, lowers, LANES / 4);
             }
             int32_t all = 0;
             for (int lane = 0; lane < LANES; lane++) all += total[lane];
             floats[first_row * groups + g * count + m] = top / limit;
-            sums[first_row * groups + g * count + m] = all;
+            offsets[first_row * groups + g * count + m] = all * (format == INT4 ? 8 : 128);
         }
     }
 };
@@ -177,15 +196,14 @@ void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, flo
 // The high nibble of a byte is left where it is, sixteen times its value, until its group is summed.
 template <int ROWS, bool FOUR_BITS, bool SPLIT>
 void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
-             const int32_t* sums, int64_t cols, int group, float* out) {
+             const int32_t* offsets, int64_t cols, int group, float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
-    constexpr int OFFSET = FOUR_BITS ? 8 : 128;
     const int num_loads = group / 4 / QUADS;
     F32 acc[ROWS] = {};
     for (int64_t g = 0; g < cols / group; g++) {
         // even and odd loads apart: one chain of sums would wait for itself
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
-        for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= OFFSET * sums[g * ROWS + m];
+        for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
             __builtin_prefetch(w + AHEAD);
             const I32 bytes = load<I32>(w);
@@ -217,7 +235,7 @@ struct Tile {
 };
 
 template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
-    const int64_t first = block * block_rows(x.format), cols = x.cols;
+    const int64_t first = block * x.block_rows, cols = x.cols;
     const uint8_t* data[2] = {};
     for (int t = 0; t < num_tiles; t++) data[t] = tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
     if (x.format == FLOAT32) {
@@ -227,10 +245,7 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
     } else if (x.format == BFLOAT16) {
         const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
         const uint32_t* a = x.pairs.data() + first * cols / 2;
-        if (x.is_tiled())
-            num_tiles == 2 ? dot_tiles<ROWS, 2>(w, a, cols, AHEAD, out) : dot_tiles<ROWS, 1>(w, a, cols, AHEAD, out);
-        else
-            num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
+        num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
     } else if constexpr (ROWS <= INT_ROWS) {
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
         for (int t = 0; t < num_tiles; t++) {
@@ -238,13 +253,34 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
             const auto dot = x.format == INT4 ? is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
                                               : is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
             dot(data[t], tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), x.high.data() + quads,
-                x.low.data() + quads, x.floats.data() + groups, x.sums.data() + groups, cols, x.group,
+                x.low.data() + quads, x.floats.data() + groups, x.offsets.data() + groups, cols, x.group,
                 out + t * ROWS * LANES);
         }
     }
 }
 
+// The same on the tile unit. Weights are at hand behind the first block.
+inline void dot_on_unit(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+    const int64_t first = block * x.block_rows, ahead = block == 0 ? AHEAD : 0;
+    const int rows = x.rows_of(block);
+    if (x.format == BFLOAT16) {
+        const uint16_t* w[2] = {};
+        for (int t = 0; t < num_tiles; t++) w[t] = (const uint16_t*)tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
+        return dot_tiles(w, num_tiles, x.pairs.data() + first * x.cols / 2, rows, x.cols, ahead, out);
+    }
+    const int64_t words = first * x.cols / 4, groups = first * (x.cols / x.group);
+    const IntBlock ints{x.high.data() + words, x.low.data() + words, x.floats.data() + groups, x.offsets.data() + groups,
+                        rows, x.group, x.cols};
+    const bool is_split = x.input_bits > 8;
+    const auto dot = x.format == INT4 ? is_split ? dot_int_tiles<true, true> : dot_int_tiles<true, false>
+                                      : is_split ? dot_int_tiles<false, true> : dot_int_tiles<false, false>;
+    for (int t = 0; t < num_tiles; t++)
+        dot(tiles[t].weight->tile(tiles[t].expert, tiles[t].number),
+            tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), ints, ahead, out + t * rows * LANES);
+}
+
 inline void dot(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+    if (x.is_tiled) return dot_on_unit(tiles, num_tiles, x, block, out);
     switch (x.rows_of(block)) {
         case 1: return dot_rows<1>(tiles, num_tiles, x, block, out);
         case 2: return dot_rows<2>(tiles, num_tiles, x, block, out);
@@ -275,17 +311,19 @@ template <class Put> void multiply(const Weight& weight, const Packed& x, const 
     parallel_for(tiles, range_size(tiles), [&](int64_t begin, int64_t end, int) {
         float out[2 * MOST_ROWS * LANES];
         const int most = x.rows > 2 ? 2 : 1;  // with few rows memory is the limit, and serves one stream best
-        for (int64_t tile = begin, count; tile < end; tile += count) {
-            count = end - tile < most ? end - tile : most;
-            const Tile pair[2] = {{&weight, 0, tile}, {&weight, 0, tile + 1}};
-            for (int64_t block = 0; block < x.num_blocks(); block++) {
-                dot(pair, int(count), x, block, out);
-                const int rows = x.rows_of(block);
-                for (int t = 0; t < count; t++)
-                    for (int m = 0; m < rows; m++)
-                        put(block * block_rows(x.format) + m, (tile + t) * LANES, load<F32>(out + (t * rows + m) * LANES));
+        const int64_t near = x.blocks_near();
+        for (int64_t first = 0; first < x.num_blocks(); first += near)
+            for (int64_t tile = begin, count; tile < end; tile += count) {
+                count = end - tile < most ? end - tile : most;
+                const Tile pair[2] = {{&weight, 0, tile}, {&weight, 0, tile + 1}};
+                for (int64_t block = first; block < std::min(first + near, x.num_blocks()); block++) {
+                    dot(pair, int(count), x, block, out);
+                    const int rows = x.rows_of(block);
+                    for (int t = 0; t < count; t++)
+                        for (int m = 0; m < rows; m++)
+                            put(block * x.block_rows + m, (tile + t) * LANES, load<F32>(out + (t * rows + m) * LANES));
+                }
             }
-        }
     });
 }
 
