@@ -84,6 +84,17 @@ def report(
     typer.echo(f"Written to {write_report(folder, out or folder / 'report.html', samples)}.", err=True)
 
 
+@app.command(epilog=EXIT_CODES)
+def costs(
+    cache: Annotated[Path, typer.Argument(metavar="CACHE", help="The folder of replies that a service file names.")],
+    debug: Debug = False,
+) -> None:
+    """Show what a teacher was asked and what it cost, by model and prompt."""
+    from vl2.corpus.teacher.costs import to_table
+
+    typer.echo(to_table(cache))
+
+
 def _show(progress: Progress) -> None:
     line = (
         f"{progress.name}: {progress.num_done} of {progress.num_blocks} blocks, "

@@ -22,31 +22,10 @@ from vl2.corpus.filters.repetition import repetition
 from vl2.corpus.filters.template import template
 from vl2.corpus.filters.truncation import truncation
 from vl2.corpus.gathering import Gathering
-from vl2.corpus.grounding.describe import DescribeGrounded
-from vl2.corpus.grounding.gui import LocateElements
-from vl2.corpus.grounding.in_context import InContext
-from vl2.corpus.grounding.locate import Locate
-from vl2.corpus.grounding.marked import Marked
-from vl2.corpus.rewriting import rewriting, rewriting_together
-from vl2.corpus.step import Measure, Step, computing, deciding, text_of
+from vl2.corpus.pipelines.kinds import PIPELINE_KINDS
+from vl2.corpus.step import Measure, computing, deciding, text_of
+from vl2.corpus.step_kind import StepKind, measuring_kind
 from vl2.processor import open_image
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepKind:
-    """A step before its settings are known: it runs block by block, or it gathers something of all blocks."""
-
-    name: str
-    version: int
-    settings: type
-    fields: tuple[str, ...] = ()  # of the quality that it computes
-    build: Callable[[Any], Step] | None = None
-    gathering: Gathering | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class NoSettings:
-    """A step without settings."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,37 +88,21 @@ def _worst_answer(measure: Callable[[str], Mapping[str, float]]) -> Measure:
     return worst
 
 
-def _computing(name: str, version: int, fields: tuple[str, ...], measure: Measure) -> StepKind:
-    """Return the kind of a step without settings."""
-    return StepKind(
-        name=name, version=version, settings=NoSettings, fields=fields,
-        build=lambda settings: computing(name, version, measure),
-    )  # fmt: skip
-
-
-def _rewriting(name: str, version: int, settings: type) -> StepKind:
-    """Return the kind of a step that changes row by row; its settings say how."""
-    return StepKind(
-        name=name, version=version, settings=settings,
-        build=lambda built: rewriting(name, version, built.change),
-    )  # fmt: skip
-
-
 KINDS = (
-    _computing(
+    measuring_kind(
         "length", 2, ("question_characters", "answer_characters", "turns", "images", "objects"), measure_length
     ),
-    _computing("language", 2, LANGUAGES, lambda sample: language(text_of(sample))),
-    _computing("code_mix", 2, ("share", "words"), _worst_answer(code_mix)),
-    _computing("repetition", 2, ("lines", "words", "loop"), _worst_answer(repetition)),
-    _computing("truncation", 2, ("breaks_off", "left_open"), _worst_answer(truncation)),
-    _computing(
+    measuring_kind("language", 2, LANGUAGES, lambda sample: language(text_of(sample))),
+    measuring_kind("code_mix", 2, ("share", "words"), _worst_answer(code_mix)),
+    measuring_kind("repetition", 2, ("lines", "words", "loop"), _worst_answer(repetition)),
+    measuring_kind("truncation", 2, ("breaks_off", "left_open"), _worst_answer(truncation)),
+    measuring_kind(
         "template", 2, ("leaks", "echo"), lambda sample: template(text_of(sample, ("user",)), _answers(sample))
     ),
-    _computing("refusal", 2, ("declines",), _worst_answer(refusal)),
-    _computing("picture", 1, ("short_side", "long_side", "aspect", "sharpness", "blank"), measure_picture),
-    _computing("ocr", 2, ("claims", "agreement"), measure_ocr),
-    _computing("mismatch", 1, ("images", "language", "label"), mismatch),
+    measuring_kind("refusal", 2, ("declines",), _worst_answer(refusal)),
+    measuring_kind("picture", 1, ("short_side", "long_side", "aspect", "sharpness", "blank"), measure_picture),
+    measuring_kind("ocr", 2, ("claims", "agreement"), measure_ocr),
+    measuring_kind("mismatch", 1, ("images", "language", "label"), mismatch),
     StepKind(
         name="benchmark", version=2, settings=Benchmarks, fields=("text", "picture"),
         build=lambda settings: computing("benchmark", 2, settings.known.measure),
@@ -152,14 +115,7 @@ KINDS = (
         name="licence", version=1, settings=LicencePolicy,
         build=lambda settings: deciding("licence", 1, settings.find_reason),
     ),
-    _rewriting("locate", 1, Locate),
-    _rewriting("describe_grounded", 1, DescribeGrounded),
-    _rewriting("marked", 1, Marked),
-    _rewriting("gui", 1, LocateElements),
-    StepKind(
-        name="in_context", version=1, settings=InContext,
-        build=lambda settings: rewriting_together("in_context", 1, settings.change_all),
-    ),
+    *PIPELINE_KINDS,
     StepKind(name="exact", version=1, settings=Exact, gathering=Gathering(take=take_nothing, refuse=refuse_same_ids)),
     StepKind(
         name="near_texts", version=2, settings=NearTexts, gathering=Gathering(take=take_texts, refuse=refuse_texts)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tests.corpus.pipelines.fixtures import SOURCES, write_sources
+from tests.corpus.pipelines.fixtures import SOURCES, write_sources, write_teacher
 from vl2.cli import app
 from vl2.corpus.recipe import load_recipe
 from vl2.corpus.step import is_kept
@@ -22,6 +22,13 @@ PIPELINES: dict[str, tuple[float, str]] = {
     "in_context": (0.3, "in_context"),
     "visual_prompts": (0.9, "marked"),
     "gui": (0.6, "gui"),
+    "recaption": (0.9, "recaption"),
+    "general_vqa": (0.9, "make_questions"),
+    "textbook": (0.9, "make_questions"),
+    "sft_regenerate": (0.9, "regenerate"),
+    "table_regenerate": (0.8, "regenerate"),
+    "reasoning": (0.8, "regenerate"),
+    "ocr_cleaning": (0.9, "clean_ocr"),
 }
 
 
@@ -32,6 +39,7 @@ def test_a_recipe_runs_to_its_report(name, tmp_path, monkeypatch):
     assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
     monkeypatch.chdir(tmp_path)
     write_sources(tmp_path, [source.name for source in recipe.sources if source.name in SOURCES])
+    write_teacher(tmp_path)
     done = CliRunner().invoke(app, ["corpus", "run", str(path), "--workers", "1"])
     assert done.exit_code == 0, done.output
     out = tmp_path / recipe.out
