@@ -44,18 +44,19 @@ class AnswerLesson:
         batches = list(group(self.examples.batch(step), self.tuned.processor.pad_id, self.config.max_batch_tokens))
         waited_s = time.monotonic() - began
         num_tokens = sum(count_supervised(batch) for batch in batches)
-        text, num_right, counts = 0.0, 0, ExpertBalance()
+        text, balance_loss, num_right, counts = 0.0, 0.0, 0, ExpertBalance()
         for number, batch in enumerate(batches):
             batch = batch.to(self.tuned.device)
             learned = learn(self.tuned.model, batch, self.coordinates)
             learned.loss(max(1, num_tokens), self.config.aux_weight).backward()
             counts.collect(learned.routing, microbatch=number, counts=batch.documents != PADDING)
             text += float(learned.text.detach())
+            balance_loss += float(learned.balance.detach()) * learned.num_tokens
             num_right += learned.num_right
         measures = {"loss": text / max(1, num_tokens), "accuracy": num_right / max(1, num_tokens)}
         return Learned(
             measures=measures, batches=tuple(batches), num_supervised=num_tokens, data_wait_s=waited_s,
-            balance=counts.update(self.tuned.model, None),
+            balance_loss=balance_loss / max(1, num_tokens), balance=counts.update(self.tuned.model, None),
         )  # fmt: skip
 
     @torch.no_grad()

@@ -50,6 +50,7 @@ class Learned:
     input_ids: tuple[Tensor, ...] = ()  # [B, T] each, where the batches are not given
     batches: tuple[Batch, ...] = ()  # kept when steps go wrong
     num_supervised: int = 0
+    balance_loss: float = 0.0
     balance: Balance | None = None
     data_wait_s: float = 0.0
 
@@ -177,7 +178,7 @@ class Tuner:
             keys=attended_keys(*batches), memory_bytes=peak_memory(self.tuned.device),
             learning_rates={one.part: rate * factors.get(one.part, 1.0) for one in self.moved},
             expert_load=torch.stack(list(balance.expert_load.values())) if balance else None,
-            max_violation=balance.max_violation if balance else None,
+            max_violation=balance.max_violation if balance else None, balance_loss=learned.balance_loss,
             skipped=self.lesson.skipped, left_out=self.guard.reason, others=others,
         )  # fmt: skip
 

@@ -62,7 +62,7 @@ class LogLine:
         record = asdict(self)
         others = record.pop("others")
         record = {name: value for name, value in record.items() if value not in (None, (), [], {})}
-        return json.dumps(_strict({**record, **{name: others[name] for name in others.keys() - NAMES}}))
+        return json.dumps(_strict({**{name: value for name, value in others.items() if name not in NAMES}, **record}))
 
     def scalars(self) -> dict[str, float]:
         """Return every number by name, as `learning_rates/vision`, for what draws curves."""

@@ -61,7 +61,7 @@ def told_of(line: LogLine) -> Iterator[str]:
         yield f"loss {line.loss:.4f}"
     if line.eval_loss is not None:
         yield f"held out {line.eval_loss:.4f}"
-    if (seconds := seconds_left(line)) is not None:
+    if seconds := seconds_left(line):
         yield f"{duration(seconds)} left"
     if line.tokens_per_second:
         yield f"{line.tokens_per_second:,.0f} tokens/s"

@@ -32,11 +32,11 @@ class Scale:
         share = (min(max(value, self.low), self.high) - self.low) / (self.high - self.low)
         return self.begin + share * (self.end - self.begin)
 
-    def ticks(self, most: int = NUM_LINES) -> list[float]:
-        """Return round values across the range."""
+    def ticks(self, most: int = NUM_LINES, least_step: float = 0.0) -> list[float]:
+        """Return round values across the range, at least a step apart."""
         least = (self.high - self.low) / most
         size = 10.0 ** math.floor(math.log10(least))
-        step = next(size * factor for factor in (1, 2, 5, 10) if size * factor >= least * (1 - 1e-9))
+        step = max(least_step, next(size * factor for factor in (1, 2, 5, 10) if size * factor >= least * (1 - 1e-9)))
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
         return [number * step for number in range(first, last + 1)]
 
@@ -97,7 +97,7 @@ def axes(x: Scale, y: Scale, width: int, height: int) -> Iterator[str]:
         at = y(tick)
         yield f'<line class="grid" x1="{LEFT}" x2="{width - RIGHT}" y1="{at:.1f}" y2="{at:.1f}"/>'
         yield f'<text class="tick" x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">{short(tick)}</text>'
-    for tick in x.ticks(max(2, (width - LEFT - RIGHT) // LABEL_EVERY)):
+    for tick in x.ticks(max(2, (width - LEFT - RIGHT) // LABEL_EVERY), 1.0):
         at = min(max(x(tick), LEFT + 8), width - RIGHT - 12)
         yield f'<text class="tick" x="{at:.1f}" y="{height - 7}" text-anchor="middle">{short(tick)}</text>'
 

@@ -70,15 +70,13 @@ def charts_of(history: History) -> Iterator[Chart]:
     lines = history.lines
     spikes = [float(spike.step) for line in lines for spike in line.spikes]
     loss, held_out = points_of(lines, lambda line: line.loss), points_of(lines, lambda line: line.eval_loss)
-    curves = [Curve(name="raw", points=loss, look="faint"), Curve(name="smoothed", points=smoothed(loss))]
-    curves += [Curve(name="held out", points=held_out, look="dots", hue=1)] if held_out else []
-    if loss or held_out:
+    if curves := _learned(loss, held_out):
         yield Chart(title="Loss", curves=curves, unit="nats a supervised token", marks=spikes, is_wide=True)
     if rates := learning_rates(lines):
         yield Chart(title="Learning rate", curves=rates, is_from_zero=True)
     for plain in PLAIN:
         points = points_of(lines, plain.pick)
-        if len({value for _, value in points} - {0.0}):
+        if _says_something(points):
             marks = spikes if plain.has_marks else ()
             curve = Curve(name="", points=points)
             yield Chart(
@@ -145,9 +143,21 @@ def _own_charts(lines: Sequence[LogLine]) -> Iterator[Chart]:
     names = dict.fromkeys(name.removeprefix(HELD_OUT) for line in lines for name in line.others)
     for name in list(names)[:MOST_OTHERS]:
         learned, held_out = (points_of(lines, _picker(_others, whose + name)) for whose in ("", HELD_OUT))
-        curves = [Curve(name="of the steps" if held_out else "", points=learned)] if learned else []
-        curves += [Curve(name="held out", points=held_out, look="dots", hue=1)] if held_out else []
-        yield Chart(title=name[:1].upper() + name[1:].replace("_", " "), curves=curves)
+        curves = _learned(learned, held_out) if held_out else [Curve(name="", points=learned)]
+        if _says_something((*learned, *held_out)):
+            yield Chart(title=name[:1].upper() + name[1:].replace("_", " "), curves=curves)
+
+
+def _learned(points: Sequence[Point], held_out: Sequence[Point]) -> list[Curve]:
+    """Return a figure of the steps, raw and smoothed, beside the same of held-out samples."""
+    curves = [Curve(name="raw", points=points, look="faint"), Curve(name="smoothed", points=smoothed(points))]
+    return (curves if points else []) + (
+        [Curve(name="held out", points=held_out, look="dots", hue=1)] if held_out else []
+    )
+
+
+def _says_something(points: Sequence[Point]) -> bool:
+    return any(value for _, value in points)
 
 
 def _rates(line: LogLine) -> Mapping[str, float]:

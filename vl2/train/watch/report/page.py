@@ -51,7 +51,7 @@ def _told(history: History) -> str:
     told = f"Step {last.step:,}" + (f" of {history.num_steps:,}" if history.num_steps else "")
     if last.seconds:
         told += f", {duration(last.seconds)} of training"
-    if (left := seconds_left(last)) is not None and left > 0:
+    if left := seconds_left(last):
         told += f", {duration(left)} to go at its last pace"
     if history.num_broken:
         told += f". {history.num_broken:,} lines of the log could not be read"
@@ -73,7 +73,10 @@ def figures_of(history: History) -> Iterator[tuple[str, str]]:
         total = sum((getattr(line, name) or 0.0) * line.steps for line in history.lines)
         if total:
             yield told, short(total)
-    for part, rate in history.lines[-1].learning_rates.items():
+    rates = history.lines[-1].learning_rates
+    if len(set(rates.values())) == 1:
+        rates = {"of all parts": next(iter(rates.values()))}
+    for part, rate in rates.items():
         yield f"Learning rate, {part}", f"{rate:.3g}"
 
 
