@@ -32,6 +32,7 @@ class TuneConfig:
     eval_every: int = 0  # steps; 0: ten times in all
     patience: int = 4  # looks without a better one before it stops
     seed: int = 0
+    wandb_project: str = ""  # of Weights & Biases, where curves go too
 
     def __post_init__(self) -> None:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "max_batch_tokens": self.max_batch_tokens,

@@ -29,6 +29,7 @@ from vl2.weights import save_model
 from vl2.weights.adapter import save_adapter
 
 LOOKS, LINES = 10, 200  # of a run, in its log
+CHANGEABLE = {"wandb_project"}  # settings that a resumed run may have others of
 LEAST_RATE = 0.1  # of the learning rate, at the end of its cosine
 
 Measures = dict[str, float]
@@ -163,7 +164,8 @@ class Tuner:
     def _watcher(self) -> Watcher:
         return Watcher(
             self.out, num_steps=self.num_steps, first_step=self.standing.step, meter=self.meter,
-            log_every=max(1, self.num_steps // LINES), config=asdict(self.config), is_shown=False,
+            log_every=max(1, self.num_steps // LINES), config=asdict(self.config),
+            wandb_project=self.config.wandb_project, is_shown=False,
         )  # fmt: skip
 
     def _figures(self, learned: Learned, norm: float, rate: float, seconds: float) -> StepFigures:
@@ -229,12 +231,12 @@ class Tuner:
         tensors, state = load_checkpoint(self.out / CHECKPOINT)
         earlier = state.pop("config")
         now = json.loads(json.dumps(asdict(self.config)))
-        differing = [name for name in now if earlier.get(name) != now[name]]
+        differing = [name for name in now.keys() - CHANGEABLE if earlier.get(name) != now[name]]
         if differing:
             raise ConfigError(
                 self.config.out,
                 "holds a run with other settings",
-                got=", ".join(differing),
+                got=", ".join(sorted(differing)),
                 do="Choose another --out, or remove the folder.",
             )
         with torch.no_grad():
