@@ -32,13 +32,37 @@ class Span:
     stop: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Cut:
+    """How sources are cut into blocks: as small for a billion rows as for ten."""
+
+    num_rows: tuple[int, ...]  # of each source
+    block_rows: int
+
+    def __len__(self) -> int:
+        return sum(map(self._num_blocks, self.num_rows))
+
+    def span(self, block: int) -> Span:
+        """Return the rows of a block."""
+        for source, num_rows in enumerate(self.num_rows):
+            num_blocks = self._num_blocks(num_rows)
+            if block < num_blocks:
+                first = block * self.block_rows
+                return Span(source, first, min(first + self.block_rows, num_rows))
+            block -= num_blocks
+        raise IndexError(block)
+
+    def _num_blocks(self, num_rows: int) -> int:
+        return -(-num_rows // self.block_rows)
+
+
 @dataclass(frozen=True)
 class StageWork:
     """One stage, block by block: what an executor runs, on any machine that sees the folders."""
 
     recipe: Recipe
     stage: int
-    spans: tuple[Span, ...]
+    cut: Cut
 
     @property
     def folder(self) -> Path:
@@ -64,10 +88,10 @@ class StageWork:
     def _read(self, stage: Stage, block: int) -> tuple[Batch, Passed, dict[str, int]]:
         """Return a block's rows, what its first step did to them, and the rows that could not be read."""
         if stage.opening is None:
-            span = self.spans[block]
+            span = self.cut.span(block)
             source = self.recipe.sources[span.source]
             records = _open(source.path, source.images)
-            rows = [records[row] for row in range(span.first, span.stop)]
+            rows = list(records.between(span.first, span.stop))
             taken = [row if isinstance(row, Fault) else _ingest(row, source) for row in rows]
             pairs = [
                 (old, new)
@@ -108,14 +132,10 @@ class WriteWork:
 Work = StageWork | WriteWork
 
 
-def plan_spans(recipe: Recipe) -> tuple[Span, ...]:
-    """Cut all sources into blocks. Raises VL2Error on a source that is not there."""
-    spans: list[Span] = []
-    for number, source in enumerate(recipe.sources):
-        num_rows = len(_open(source.path, source.images))
-        firsts = range(0, num_rows, recipe.block_rows)
-        spans += [Span(number, first, min(first + recipe.block_rows, num_rows)) for first in firsts]
-    return tuple(spans)
+def plan(recipe: Recipe) -> Cut:
+    """Look how many rows each source has. Raises VL2Error on a source that is not there."""
+    rows = tuple(len(_open(source.path, source.images)) for source in recipe.sources)
+    return Cut(num_rows=rows, block_rows=recipe.block_rows)
 
 
 def stage_folder(recipe: Recipe, stage: int) -> Path:

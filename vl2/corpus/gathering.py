@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,14 @@ from typing import Any
 import numpy as np
 
 from vl2.core.sample import Sample
+from vl2.corpus.buckets import MOST_BUCKETS, Buckets, records_of
+from vl2.corpus.manifest import INCOMPLETE
 from vl2.corpus.step import is_kept
 
 Arrays = Mapping[str, np.ndarray]  # the first axis counts the kept rows of a block
+RANGE_ROWS = 1 << 16  # whose ids are in memory at a time
+_PAIR = np.dtype([("row", "<i8"), ("first", "<i8")])
+_NAMED = np.dtype([("row", "<i8"), ("id", "S32")])
 
 
 @dataclass(frozen=True)
@@ -28,37 +34,75 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class Gathering:
-    """Take arrays of the kept rows of one block; later look at those of all blocks, in order, and refuse rows."""
+    """Take arrays of the kept rows of one block; later look at those of all blocks, in order, and refuse rows.
+
+    Refusals come in the order of blocks.
+    """
 
     take: Callable[[Sequence[Sample], Any], Arrays]
     refuse: Callable[[Gathered, Any], Iterator[Refusal]]
 
 
 class Gathered:
-    """What was taken of all blocks. One array is in memory at a time, over all blocks."""
+    """What was taken of all blocks: of some rows at a time in memory, however many there are."""
 
     def __init__(self, files: Sequence[Path]) -> None:
         self._files = files
-        sizes = [len(self._load(file, "row")) for file in files]
-        self._blocks = np.repeat(np.arange(len(files)), sizes)
-        self._rows = self.array("row")
-        self._ids = self.array("id")
+        self._firsts = np.cumsum([0, *(len(arrays["row"]) for _, arrays in self._load(range(len(files))))])
+        # beside the files, for their disk has room; what a killed run leaves is cleared as half written
+        self._scratch = tempfile.TemporaryDirectory(suffix=INCOMPLETE, dir=files[0].parent if files else None)
+        self._range_rows = max(RANGE_ROWS, 1 + len(self) // MOST_BUCKETS)
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return int(self._firsts[-1])
 
-    def array(self, name: str) -> np.ndarray:
-        """Return one array over all blocks [rows, ..]."""
-        return np.concatenate([self._load(file, name) for file in self._files])
+    @property
+    def scratch(self) -> Path:
+        """Return a folder for what does not fit into memory."""
+        return Path(self._scratch.name)
 
-    def refusal(self, row: int, reason: str, kept: int) -> Refusal:
-        """Return the refusal of a row, both rows counted over all blocks."""
-        return Refusal(int(self._blocks[row]), int(self._rows[row]), reason, self._ids[kept].decode())
+    def blocks(self) -> Iterator[tuple[np.ndarray, Arrays]]:
+        """Yield of each block its rows, counted over all blocks [rows], and what was taken of them."""
+        for block, arrays in self._load(range(len(self._files))):
+            yield np.arange(self._firsts[block], self._firsts[block + 1]), arrays
 
-    @staticmethod
-    def _load(file: Path, name: str) -> np.ndarray:
-        with np.load(file, allow_pickle=False) as arrays:
-            return arrays[name]
+    def refusals(self, pairs: Iterable[tuple[np.ndarray, np.ndarray]], reason: str) -> Iterator[Refusal]:
+        """Yield the refusals of rows because of others, both [N] and counted over all blocks; each row once."""
+        number = 1 + len(self) // self._range_rows
+        by_first, by_row = (
+            Buckets(self.scratch / name, dtype, number) for name, dtype in (("first", _PAIR), ("row", _NAMED))
+        )
+        for rows, firsts in pairs:
+            by_first.add(records_of(_PAIR, row=rows, first=firsts), self._range(firsts))
+        for place, records in enumerate(by_first):
+            ids = self._of_range(place, "id", records["first"])
+            by_row.add(records_of(_NAMED, row=records["row"], id=ids), self._range(records["row"]))
+        for place, records in enumerate(by_row):
+            records = np.sort(records, order="row")
+            blocks = self._block(records["row"])
+            rows = self._of_range(place, "row", records["row"])
+            for block, row, because_of in zip(blocks.tolist(), rows.tolist(), records["id"].tolist(), strict=True):
+                yield Refusal(block, row, reason, because_of.decode())
+
+    def _block(self, rows: np.ndarray) -> np.ndarray:
+        return np.searchsorted(self._firsts, rows, "right") - 1
+
+    def _range(self, rows: np.ndarray) -> np.ndarray:
+        """Return the numbers of the ranges of whole blocks that rows are in."""
+        return self._firsts[self._block(rows)] // self._range_rows
+
+    def _of_range(self, place: int, name: str, rows: np.ndarray) -> np.ndarray:
+        """Return an array's values at rows that are all in one range."""
+        blocks = np.flatnonzero(self._firsts[:-1] // self._range_rows == place)
+        if not len(rows) or not len(blocks):
+            return np.empty(0, "S32" if name == "id" else np.int64)
+        found = np.concatenate([arrays[name] for _, arrays in self._load(blocks.tolist())])
+        return found[rows - self._firsts[blocks[0]]]
+
+    def _load(self, blocks: Iterable[int]) -> Iterator[tuple[int, Arrays]]:
+        for block in blocks:
+            with np.load(self._files[block], allow_pickle=False) as arrays:
+                yield block, arrays
 
 
 def take(gathering: Gathering, settings: Any, batch: Sequence[Sample]) -> bytes:

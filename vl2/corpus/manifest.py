@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -129,9 +130,11 @@ def find_damaged(folder: Path) -> list[str]:
 
 
 def clear_incomplete(folder: Path) -> None:
-    """Remove what a killed process has left half written."""
-    for path in folder.rglob(f"*{INCOMPLETE}"):
-        if path.is_file():
+    """Remove what a killed process has left half written, files and folders."""
+    for path in list(folder.rglob(f"*{INCOMPLETE}")):
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
             path.unlink(missing_ok=True)
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from vl2.core.errors import VL2Error
-from vl2.corpus.block import Span, StageWork, Work, WriteWork, plan_spans, taken_name
+from vl2.corpus.block import Cut, StageWork, Work, WriteWork, plan, taken_name
 from vl2.corpus.gathering import Gathered
 from vl2.corpus.manifest import (
     RECEIPTS,
@@ -60,16 +60,16 @@ def run_recipe(recipe: Recipe, executor: Executor, show: Show) -> Path:
     """Build the corpus; return its folder. Raises VL2Error when the folder holds another one."""
     out = Path(recipe.out)
     with locked(out):
-        spans = plan_spans(recipe)
-        _pin(out, recipe, spans)
+        cut = plan(recipe)
+        _pin(out, recipe, cut)
         clear_incomplete(out)
         for number, stage in enumerate(stages_of(recipe)):
-            work = StageWork(recipe, number, spans)
-            _do_all(work, len(spans), executor, show)
+            work = StageWork(recipe, number, cut)
+            _do_all(work, len(cut), executor, show)
             if stage.closing is not None and not is_judged(work.folder):
-                _judge(work.folder, len(spans), stage.closing)
+                _judge(work.folder, len(cut), stage.closing)
         for name in recipe.write:
-            _do_all(WriteWork(recipe, name), len(spans), executor, show)
+            _do_all(WriteWork(recipe, name), len(cut), executor, show)
     return out
 
 
@@ -108,11 +108,10 @@ def _judge(folder: Path, num_blocks: int, gather: Gather) -> None:
     write_verdict(folder, gather.gathering.refuse(gathered, gather.settings))
 
 
-def _pin(out: Path, recipe: Recipe, spans: tuple[Span, ...]) -> None:
+def _pin(out: Path, recipe: Recipe, cut: Cut) -> None:
     """Write down what is built here, or compare it with what was."""
     values = {name: value for name, value in asdict(recipe).items() if name != "out"}
-    rows = [sum(span.stop - span.first for span in spans if span.source == n) for n in range(len(recipe.sources))]
-    told = to_line({"recipe": values, "fingerprint": recipe.fingerprint(), "rows": rows})
+    told = to_line({"recipe": values, "fingerprint": recipe.fingerprint(), "rows": cut.num_rows})
     path = out / PIN
     if not path.exists():
         write_whole(path, told)

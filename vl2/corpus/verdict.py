@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 from vl2.core.sample import Sample
 from vl2.corpus.gathering import Refusal
@@ -27,10 +26,8 @@ def write_verdict(folder: Path, refusals: Iterable[Refusal]) -> None:
     part = folder / f"{VERDICT}{INCOMPLETE}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
-    by_block: dict[int, list[list[Any]]] = defaultdict(list)
-    for refusal in refusals:
-        by_block[refusal.block].append([refusal.row, refusal.reason, refusal.because_of])
-    for block, rows in by_block.items():
+    for block, found in groupby(refusals, key=lambda refusal: refusal.block):  # they come in the order of blocks
+        rows = [[refusal.row, refusal.reason, refusal.because_of] for refusal in found]
         (part / _name(block)).write_bytes(to_line(sorted(rows)))
     part.rename(folder / VERDICT)
 

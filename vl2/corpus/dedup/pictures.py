@@ -5,12 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from vl2.core.errors import ImageError
 from vl2.core.sample import Sample
-from vl2.corpus.dedup.clusters import Clusters, equal_keys
+from vl2.corpus.buckets import Column, KeyBuckets, records_of
+from vl2.corpus.dedup.clusters import Clusters
 from vl2.corpus.dedup.perceptual import THUMBNAIL, PictureHash, hash_picture
 from vl2.corpus.filters.tokens import tokens_of
 from vl2.corpus.gathering import Arrays, Gathered, Refusal
@@ -19,6 +22,9 @@ from vl2.corpus.step import text_of
 NUM_PIECES = 5  # of 64 bits: of two hashes that differ in at most four, one piece is the same
 MOST_BITS = NUM_PIECES - 1
 _EDGES = (0, 13, 26, 39, 52, 64)
+_MEETING = np.dtype([("key", "<u8"), ("row", "<i8"), ("bits", "<u8")])
+_SEEN = np.dtype([("bits", "<u8"), ("aspect", "<f8"), ("thumbnail", "u1", (THUMBNAIL * THUMBNAIL * 3,))])
+_MIX, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 MOST_TRIED = 16  # rows with a near hash that are looked at closely
 
 
@@ -57,32 +63,57 @@ def take_pictures(batch: Sequence[Sample], settings: NearPictures) -> Arrays:
 
 def refuse_pictures(gathered: Gathered, settings: NearPictures) -> Iterator[Refusal]:
     """Yield all but the first row of those with near pictures, one by one in order."""
-    counts, texts = gathered.array("num_pictures"), gathered.array("text")
-    firsts = np.cumsum(counts) - counts  # the first picture of each row
-    bits, aspects = gathered.array("bits"), gathered.array("aspect")
-    small = gathered.array("thumbnail")
-    rows = np.flatnonzero(counts)
+    meeting = KeyBuckets(gathered.scratch / "pieces", _MEETING, len(gathered) * NUM_PIECES)
+    pictures = _Pictures(gathered.scratch)
+    for rows, arrays in gathered.blocks():
+        counts = arrays["num_pictures"]
+        shown = np.flatnonzero(counts)
+        bits = arrays["bits"][(np.cumsum(counts) - counts)[shown]]  # of the first picture of each row
+        pictures.add(counts, arrays)
+        # rows that say something else, or show more, never meet
+        about = (arrays["text"][shown] ^ counts[shown].astype(np.uint64)) * _MIX
+        for number, (low, high) in enumerate(zip(_EDGES, _EDGES[1:], strict=False)):
+            piece = (bits >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
+            keys = (about ^ (piece * np.uint64(NUM_PIECES) + np.uint64(number))) * _FOLD
+            meeting.add_keys(records_of(_MEETING, key=keys, row=rows[shown], bits=bits))
     clusters = Clusters(len(gathered))
+    for group in meeting.groups():
+        _join_near(group["row"], group["bits"], settings.bits, clusters, pictures.are_near(settings))
+    return gathered.refusals(clusters.later(), "near duplicate picture")
 
-    def are_alike(a: int, b: int) -> bool:
-        if abs(aspects[a] / aspects[b] - 1) > settings.aspect:
-            return False
-        return picture_difference(small[a], small[b]) <= settings.difference
 
-    def are_near(one: int, other: int) -> bool:
-        if counts[one] != counts[other] or texts[one] != texts[other]:
-            return False
-        for a, b in zip(*(range(firsts[row], firsts[row] + counts[row]) for row in (one, other)), strict=True):
-            if int(bits[a] ^ bits[b]).bit_count() > settings.bits or not are_alike(a, b):
-                return False
-        return True
+class _Pictures:
+    """What is known of the pictures of all rows, on disk."""
 
-    for low, high in zip(_EDGES, _EDGES[1:], strict=False):
-        pieces = (bits[firsts[rows]] >> np.uint64(low)) & np.uint64((1 << (high - low)) - 1)
-        for places in equal_keys(pieces):
-            _join_near(rows[places], bits[firsts[rows[places]]], settings.bits, clusters, are_near)
-    for row, first in clusters.later():
-        yield gathered.refusal(row, "near duplicate picture", first)
+    def __init__(self, folder: Path) -> None:
+        self._seen, self._ends = Column(folder / "seen", _SEEN), Column(folder / "ends", "<i8")
+        self.of = lru_cache(maxsize=256)(self._of)
+
+    def add(self, counts: np.ndarray, arrays: Arrays) -> None:
+        """Add the pictures of the next rows."""
+        self._ends.append(len(self._seen) + np.cumsum(counts))
+        self._seen.append(records_of(_SEEN, **{name: arrays[name] for name in _SEEN.names or ()}))
+
+    def _of(self, row: int) -> np.ndarray:
+        start, stop = self._ends.read(row - 1, row + 1) if row else (0, *self._ends.read(0, 1))
+        return self._seen.read(int(start), int(stop))
+
+    def are_near(self, settings: NearPictures) -> Callable[[int, int], bool]:
+        """Return what tells whether the pictures of two rows are near, each to its own."""
+
+        def are_near(one: int, other: int) -> bool:
+            pairs = zip(self.of(one), self.of(other), strict=True)
+            return all(_are_alike(a, b, settings) for a, b in pairs)
+
+        return are_near
+
+
+def _are_alike(one: np.void, other: np.void, settings: NearPictures) -> bool:
+    if int(one["bits"] ^ other["bits"]).bit_count() > settings.bits:
+        return False
+    if abs(one["aspect"] / other["aspect"] - 1) > settings.aspect:
+        return False
+    return picture_difference(one["thumbnail"], other["thumbnail"]) <= settings.difference
 
 
 def _join_near(
@@ -91,7 +122,7 @@ def _join_near(
     """Join rows to the first one before them that is near. Rows that are near none are what later ones are held to."""
     leaders: list[int] = []
     leader_bits = np.empty_like(bits)
-    for row, own in zip(map(int, rows), bits, strict=True):
+    for row, own in zip(rows.tolist(), bits, strict=True):
         near = np.flatnonzero(np.bitwise_count(leader_bits[: len(leaders)] ^ own) <= most)
         for lead in (leaders[place] for place in near[:MOST_TRIED]):
             if clusters.first(lead) == clusters.first(row) or are_near(lead, row):

@@ -5,17 +5,23 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 
 from vl2.core.sample import Sample
-from vl2.corpus.dedup.clusters import Clusters, equal_keys
+from vl2.corpus.buckets import Column, KeyBuckets, records_of
+from vl2.corpus.dedup.clusters import Clusters
 from vl2.corpus.dedup.minhash import NUM_BANDS, bands, signatures
 from vl2.corpus.dedup.shingles import shingles_of
 from vl2.corpus.gathering import Arrays, Gathered, Refusal
 from vl2.corpus.step import text_of
 
 MOST_LEADERS = 16  # rows of one band key that others are compared with
+_MEETING = np.dtype([("key", "<u8"), ("row", "<i8")])
+_MIX = np.uint64(0x9E3779B97F4A7C15)
+_BANDS = np.arange(NUM_BANDS, dtype=np.uint64) * np.uint64(0xD6E8FEB86659FD93)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,28 +51,51 @@ def take_texts(batch: Sequence[Sample], settings: NearTexts) -> Arrays:
 
 def refuse_texts(gathered: Gathered, settings: NearTexts) -> Iterator[Refusal]:
     """Yield all but the first of each cluster of near texts."""
+    meeting = KeyBuckets(gathered.scratch / "bands", _MEETING, len(gathered) * NUM_BANDS)
+    shingles = _Sets(gathered.scratch)
+    for rows, arrays in gathered.blocks():
+        shingles.add(arrays["values"], arrays["counts"])
+        long = np.flatnonzero(~arrays["is_short"])
+        about = arrays["about"][long] * _MIX
+        for number in range(NUM_BANDS):  # a band is part of its key
+            keys = (arrays[f"band_{number}"][long] ^ about) + _BANDS[number]
+            meeting.add_keys(records_of(_MEETING, key=keys, row=rows[long]))
     clusters = Clusters(len(gathered))
-    about, values = gathered.array("about"), gathered.array("values")
-    ends = np.cumsum(gathered.array("counts"))
-    starts = ends - gathered.array("counts")
-    long = np.flatnonzero(~gathered.array("is_short"))
+    for group in meeting.groups():
+        _join_near(group["row"].tolist(), shingles, settings.jaccard, clusters)
+    return gathered.refusals(clusters.later(), "near duplicate text")
 
-    def are_near(one: int, other: int) -> bool:
-        return jaccard(values[starts[one] : ends[one]], values[starts[other] : ends[other]]) >= settings.jaccard
 
-    for number in range(NUM_BANDS):
-        keys = gathered.array(f"band_{number}")[long] ^ (about[long] * np.uint64(0x9E3779B97F4A7C15))
-        for places in equal_keys(keys):
-            leaders: list[int] = []
-            for row in map(int, long[places]):
-                same = [lead for lead in leaders if clusters.first(lead) == clusters.first(row)]
-                lead = same[0] if same else next((lead for lead in leaders if are_near(lead, row)), None)
-                if lead is not None:
-                    clusters.join(lead, row)
-                elif len(leaders) < MOST_LEADERS:
-                    leaders.append(row)
-    for row, first in clusters.later():
-        yield gathered.refusal(row, "near duplicate text", first)
+class _Sets:
+    """The shingles of all rows, on disk."""
+
+    def __init__(self, folder: Path) -> None:
+        self._values, self._ends = Column(folder / "values", "<u4"), Column(folder / "ends", "<i8")
+        self.of = lru_cache(maxsize=256)(self._of)
+
+    def add(self, values: np.ndarray, counts: np.ndarray) -> None:
+        """Add the sets of the next rows."""
+        self._ends.append(len(self._values) + np.cumsum(counts, dtype=np.int64))
+        self._values.append(values)
+
+    def _of(self, row: int) -> np.ndarray:
+        start, stop = self._ends.read(row - 1, row + 1) if row else (0, *self._ends.read(0, 1))
+        return self._values.read(int(start), int(stop))
+
+
+def _join_near(rows: Sequence[int], shingles: _Sets, least: float, clusters: Clusters) -> None:
+    """Join rows of one key to the first one before them that is near."""
+    leaders: list[int] = []
+    for row in rows:
+        first = clusters.first(row)
+        same = (lead for lead in leaders if clusters.first(lead) == first)
+        near = (lead for lead in leaders if jaccard(shingles.of(lead), shingles.of(row)) >= least)
+        lead = next(same, None)
+        lead = next(near, None) if lead is None else lead
+        if lead is not None:
+            clusters.join(lead, row)
+        elif len(leaders) < MOST_LEADERS:
+            leaders.append(row)
 
 
 def jaccard(one: np.ndarray, other: np.ndarray) -> float:

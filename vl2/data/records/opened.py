@@ -23,7 +23,7 @@ from vl2.data.records.mds_rows import MdsRows
 from vl2.data.records.parquet_rows import ParquetRows
 from vl2.data.records.piece_cache import PieceCache
 from vl2.data.records.root import Root
-from vl2.data.records.row import RecordFile
+from vl2.data.records.row import RecordFile, first_rows
 from vl2.data.records.tar_rows import TarRows
 
 
@@ -53,8 +53,9 @@ class RecordList:
         self.files = files
         self.piece_rows = np.concatenate([np.zeros(0, int), *(file.piece_rows for file in files)]).astype(int)
         self._first_piece = np.cumsum([0, *(len(file.piece_rows) for file in files)])
-        self._first_row = np.cumsum([0, *self.piece_rows])
+        self._first_row = first_rows(self.piece_rows)
         self._pieces = PieceCache()
+        self._last: tuple[int, Sequence[Sample | Fault]] | None = None
 
     def __len__(self) -> int:
         return int(self._first_row[-1])
@@ -62,11 +63,25 @@ class RecordList:
     def __getitem__(self, row: int) -> Sample | Fault:
         if not 0 <= row < len(self):
             raise IndexError(row)
-        piece = int(np.searchsorted(self._first_row, row, "right")) - 1
+        piece = self._piece(row)
         return self.read(piece)[row - int(self._first_row[piece])]
 
     def __iter__(self) -> Iterator[Sample | Fault]:
         return chain.from_iterable(map(self._read, range(len(self.piece_rows))))
+
+    def between(self, first: int, stop: int) -> Iterator[Sample | Fault]:
+        """Yield rows `first` up to `stop`, a piece in memory at a time; the last is kept, for the next rows."""
+        while first < stop:
+            piece = self._piece(first)
+            if self._last is None or self._last[0] != piece:
+                self._last = None  # before the next is read
+                self._last = (piece, self._read(piece))
+            start = int(self._first_row[piece])
+            found = self._last[1][first - start : stop - start]
+            if not found:
+                raise IndexError(first)
+            yield from found
+            first += len(found)
 
     def read(self, piece: int) -> Sequence[Sample | Fault]:
         """Return the rows of one piece; pieces of several rows stay in memory for a while."""
@@ -79,6 +94,9 @@ class RecordList:
                 yield row
             elif skipped is not None:
                 skipped[row.reason] += 1
+
+    def _piece(self, row: int) -> int:
+        return int(np.searchsorted(self._first_row, row, "right")) - 1
 
     def _read(self, piece: int) -> Sequence[Sample | Fault]:
         number = int(np.searchsorted(self._first_piece, piece, "right")) - 1
@@ -115,7 +133,7 @@ class _Rows:
 
     def __init__(self, file: RecordFile, root: Root) -> None:
         self.file, self.root, self.piece_rows = file, root, file.piece_rows
-        self._first_row = np.cumsum([0, *file.piece_rows])
+        self._first_row = first_rows(file.piece_rows)
 
     def read(self, piece: int) -> Sequence[Sample | Fault]:
         name, first = Path(self.file.path).name, int(self._first_row[piece])

@@ -57,3 +57,10 @@ class Places:
         if len(rows):
             rows[-1] = self.num_rows - self.step * (len(rows) - 1)
         return rows
+
+
+def first_rows(piece_rows: np.ndarray) -> np.ndarray:
+    """Return the first row of each piece, and where the last ends [pieces + 1]."""
+    found = np.zeros(len(piece_rows) + 1, np.int64)
+    np.cumsum(piece_rows, out=found[1:])
+    return found
