@@ -15,12 +15,13 @@ from vl2.corpus.ingest import ingest
 from vl2.corpus.manifest import Passed, Receipt, Written, count, write_receipt, write_whole
 from vl2.corpus.recipe import Recipe, Stage, stages_of
 from vl2.corpus.source import Source
+from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import Batch, Step, count_kept, is_kept
 from vl2.corpus.tar import pack, unpack
 from vl2.corpus.verdict import apply_verdict
 from vl2.corpus.write import FORMATS
 from vl2.data.faults import Fault, fault_of
-from vl2.data.records import RecordList, open_records
+from vl2.data.records import RecordList
 
 
 @dataclass(frozen=True)
@@ -90,7 +91,7 @@ class StageWork:
         if stage.opening is None:
             span = self.cut.span(block)
             source = self.recipe.sources[span.source]
-            records = _open(source.path, source.images)
+            records = _open(source)
             rows = list(records.between(span.first, span.stop))
             taken = [row if isinstance(row, Fault) else _ingest(row, source) for row in rows]
             pairs = [
@@ -134,7 +135,7 @@ Work = StageWork | WriteWork
 
 def plan(recipe: Recipe) -> Cut:
     """Look how many rows each source has. Raises VL2Error on a source that is not there."""
-    rows = tuple(len(_open(source.path, source.images)) for source in recipe.sources)
+    rows = tuple(len(_open(source)) for source in recipe.sources)
     return Cut(num_rows=rows, block_rows=recipe.block_rows)
 
 
@@ -154,8 +155,8 @@ def taken_name(block: int) -> str:
 
 
 @lru_cache(maxsize=8)  # of this process: files are scanned once, not once a block
-def _open(path: str, images: str | None) -> RecordList:
-    return open_records(path, images)
+def _open(source: Source) -> RecordList:
+    return open_source(source)
 
 
 def _ingest(row: Sample, source: Source) -> Sample | Fault:

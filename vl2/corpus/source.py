@@ -14,3 +14,5 @@ class Source:
     images: str | None = None  # the folder that image paths are relative to; that of their file unless given
     licence: str = "unknown"
     url: str = ""
+    format: str | None = None  # of vl2.corpus.sources; without one, a row is a conversation, as to train on
+    split: str = "train"  # of a format whose rows tell theirs

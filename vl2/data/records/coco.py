@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import pickle
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -15,6 +13,7 @@ from vl2.core.sample import Sample
 from vl2.data.faults import Fault, RowError, fault_of
 from vl2.data.records.boxed import NO_BOX, box_within, boxed_sample, boxed_samples
 from vl2.data.records.files import open_file
+from vl2.data.records.plain_pickle import load_plain
 from vl2.data.records.root import Root
 
 MAX_DOCUMENT_BYTES = 2 << 30  # COCO's own largest file has 0.5 GB
@@ -74,7 +73,7 @@ def read_refcoco(refs: str, instances: str, root: Root, split: str = "train") ->
         annotations = {annotation["id"]: annotation for annotation in document["annotations"]}
     except _WRONG as error:
         raise _not_coco(instances, error) from None
-    for ref in _load_refs(refs):
+    for ref in load_refs(refs):
         try:
             if ref["split"] != split:
                 continue
@@ -113,19 +112,9 @@ def _not_coco(path: str, error: Exception) -> VL2Error:
     return VL2Error(path, f"not COCO: {type(error).__name__} {str(error)[:60]}", do="Export it again.")
 
 
-class _PlainUnpickler(pickle.Unpickler):
-    """Read lists, mappings, strings and numbers; whatever names a class or a function is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        raise pickle.UnpicklingError(f"holds {module}.{name}")
-
-
-def _load_refs(path: str) -> list[Any]:
-    data = _read_bounded(path)
-    try:
-        refs = _PlainUnpickler(io.BytesIO(data), encoding="latin-1").load()
-    except Exception as error:  # noqa: BLE001 - a broken pickle raises nearly anything
-        raise VL2Error(path, f"cannot be read: {str(error)[:80]}", do="Fetch the file again.") from None
+def load_refs(path: str) -> list[Any]:
+    """Return the references of a published pickle. Raises VL2Error when it holds more than plain values."""
+    refs = load_plain(path, _read_bounded(path))
     if not isinstance(refs, list):
         raise VL2Error(path, "not a list of references", got=type(refs).__name__)
     return refs
