@@ -14,7 +14,9 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
+from torch.distributed.checkpoint.storage import WriteResult
 
 from vl2.core.errors import VL2Error
 from vl2.data.lane_state import StreamState
@@ -143,7 +145,7 @@ class Snapshots:
         draft = snapshot_path(self.folder, own.step).with_suffix(INCOMPLETE)
         try:
             dcp.save(
-                tensors, storage_writer=dcp.FileSystemWriter(draft), process_group=group,
+                tensors, storage_writer=_Writer(draft), process_group=group,
                 planner=DefaultSavePlanner(flatten_state_dict=False),
             )  # fmt: skip
             everywhere = gathered(group, own)
@@ -168,6 +170,18 @@ class Snapshots:
             warnings.warn(text, stacklevel=3)
 
 
+class _Writer(dcp.FileSystemWriter):
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> torch.futures.Future[list[WriteResult]]:
+        """Write, and raise what went wrong first: torch's writer of tensors hides that a disk is full."""
+        try:
+            return super().write_data(plan, planner)
+        except (OSError, RuntimeError) as error:
+            first: BaseException = error
+            while first.__context__ is not None:
+                first = first.__context__
+            raise first from None
+
+
 def _joined(manifests: list[Manifest]) -> Manifest:
     """Return the manifest of all ranks."""
     first = manifests[0]
@@ -179,5 +193,5 @@ def _joined(manifests: list[Manifest]) -> Manifest:
 def _failed(path: Path, error: BaseException) -> VL2Error:
     return VL2Error(
         str(path), f"could not be saved: {reason(error)}",
-        do="Those before it are whole, and the run can go on. Look whether the disk is full.",
+        do="Those before it are whole, and the run can go on. If the disk is full, free some of it or lower keep_last.",
     )  # fmt: skip
