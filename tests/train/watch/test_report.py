@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import random
 import re
@@ -66,7 +67,8 @@ class Outline(HTMLParser):
 def page_of(run: Path, tmp_path: Path) -> tuple[str, Outline]:
     page = write_report(run, tmp_path / "page" / "report.html").read_text(encoding="utf-8")
     outline = Outline(page)
-    assert "script" not in outline.tags, "no script at all"
+    assert outline.tags.count("script") == 1, "its own, whose hash the policy names"
+    assert outline.tags.index("script") > outline.tags.index("main")
     assert all(link.startswith("data:image/png;base64,") for link in outline.links), "nothing is fetched"
     return page, outline
 
@@ -100,6 +102,9 @@ def test_the_page_draws_everything_there_is(tmp_path):
     assert page.count('<path class="mark"') == 3, "a spike, on both widths of the loss and on the gradient norm"
     assert "prefers" not in page and "light-dark(" in page and "width=device-width" in page
     assert not re.search(r"\bnan\b|\binf\b", re.sub(r">[^<]*<", "><", page)), "no such coordinates"
+    script = page.partition("<script>")[2].partition("</script>")[0]
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in page.partition("<title>")[0]
 
 
 def test_lines_of_pockets_stages_and_of_older_fine_tunings_are_read(tmp_path):
@@ -142,7 +147,7 @@ def test_a_hostile_folder_gives_a_page_without_its_markup(tmp_path):
     (folder / "run.json").write_text(json.dumps({"num_steps": HOSTILE, "config": {HOSTILE: [HOSTILE] * 1000}}))
     page, outline = page_of(folder, tmp_path)
     assert "8 lines of the log could not be read" in " ".join(outline.texts)
-    assert "<b>run" not in page and "<script" not in page and "alert(1)" in page
+    assert "<b>run" not in page and "<script>alert" not in page and "alert(1)" in page
     assert len(page) < 100_000
 
 

@@ -23,7 +23,8 @@ class Screen:
         self.console = console or Console(stderr=True)
         self._live: Live | None = None
         if self.console.is_terminal:
-            self._live = Live(_moving(LogLine(step=first_step, num_steps=num_steps)), console=self.console)
+            first = _moving(LogLine(step=first_step, num_steps=num_steps))
+            self._live = Live(first, console=self.console, auto_refresh=False)
             self._live.start()
 
     def write(self, line: LogLine) -> None:

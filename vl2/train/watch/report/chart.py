@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 
@@ -26,6 +26,9 @@ class Scale:
     high: float
     begin: float
     end: float
+
+    def __str__(self) -> str:
+        return f"{self.low:.9g} {self.high:.9g} {self.begin:g} {self.end:g}"  # as script.js reads it
 
     def __call__(self, value: float) -> float:
         """Return the pixel of a value; one that is out of range is at the edge."""
@@ -102,9 +105,9 @@ def axes(x: Scale, y: Scale, width: int, height: int) -> Iterator[str]:
         yield f'<text class="tick" x="{at:.1f}" y="{height - 7}" text-anchor="middle">{short(tick)}</text>'
 
 
-def figure(title: str, kind: str, pieces: Sequence[str], width: int, height: int) -> str:
+def figure(title: str, kind: str, pieces: Iterable[str], width: int, height: int, data: str = "") -> str:
     """Return the SVG of pieces."""
-    shown = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}">'
+    shown = f'<svg class="{kind}" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(title)}"{data}>'
     return f"{shown}{''.join(pieces)}</svg>"
 
 
@@ -128,7 +131,10 @@ def _draw(chart: Chart, width: int, height: int, kind: str) -> str:
         for step in chart.marks
     )
     curves = (_curve(curve, x, y) for curve in chart.curves if curve.points)
-    return figure(f"{chart.title} over steps", kind, [*axes(x, y, width, height), *marks, *curves], width, height)
+    pointer = f'<line class="pointer" x1="-1" x2="-1" y1="{TOP}" y2="{height - BOTTOM}"/>'
+    pieces = [*axes(x, y, width, height), *marks, *curves, pointer]
+    data = f' data-steps="{x}" data-values="{y}"'
+    return figure(f"{chart.title} over steps", kind, pieces, width, height, data)
 
 
 def _curve(curve: Curve, x: Scale, y: Scale) -> str:
@@ -140,7 +146,9 @@ def _curve(curve: Curve, x: Scale, y: Scale) -> str:
             -1:
         ]
     path = " ".join(f"{left:.1f},{top:.1f}" for left, top in points)
-    return f'<g class="c{curve.hue} {curve.look}"><polyline points="{path}"/>{dots}</g>'
+    return (
+        f'<g class="c{curve.hue} {curve.look}" data-name="{escape(curve.name)}"><polyline points="{path}"/>{dots}</g>'
+    )
 
 
 def _pairs(points: Sequence[Point]) -> Iterator[tuple[Point, Point]]:

@@ -16,23 +16,26 @@ from vl2.train.watch.report.heat import HOTTEST, experts_over_time, fullest_over
 from vl2.train.watch.report.history import History
 from vl2.train.watch.screen import duration, seconds_left
 
-STYLE = Path(__file__).parent / "style.css"
+FOLDER = Path(__file__).parent
 MOST_SPIKES, MOST_SETTINGS, MOST_TEXT = 50, 300, 300
 
 
 def to_page(history: History) -> str:
     """Return the page."""
-    style = STYLE.read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'"
+    style, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("style.css", "script.js"))
+    policy = f"default-src 'none'; img-src data:; style-src {_hashed(style)}; script-src {_hashed(script)}"
     name = escape(history.name)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Training: {name}</title>\n<style>{style}</style>\n</head>\n<body>\n<main>\n"
-        f"{''.join(_body(history))}</main>\n</body>\n</html>\n"
+        f"{''.join(_body(history))}</main>\n<script>{script}</script>\n</body>\n</html>\n"
     )
+
+
+def _hashed(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
 def _body(history: History) -> Iterator[str]:
@@ -97,8 +100,8 @@ def _figure(name: str, value: str) -> str:
 
 
 def _card(chart: Chart) -> str:
-    unit = f' <small class="dim">{escape(chart.unit)}</small>' if chart.unit else ""
-    return f"<figure><figcaption>{escape(chart.title)}{unit}</figcaption>{draw(chart)}{legend(chart)}</figure>\n"
+    caption = f"<span>{escape(chart.title)}</span><output>{escape(chart.unit)}</output>"
+    return f"<figure><figcaption>{caption}</figcaption>{draw(chart)}{legend(chart)}</figure>\n"
 
 
 def _loads(history: History) -> Iterator[str]:
@@ -110,14 +113,14 @@ def _loads(history: History) -> Iterator[str]:
         f'<span class="under">Blue</span> is less, down to nothing; <span class="over">orange</span> is more, up to '
         f"{HOTTEST:g} times and beyond.</p>"
     )
-    yield f"<figure><figcaption>The latest <small class='dim'>layers by experts</small></figcaption>{latest}</figure>\n"
+    yield f"<figure><figcaption>The latest<output>layers by experts</output></figcaption>{latest}</figure>\n"
     if fullest:
         yield (
-            "<figure><figcaption>The fullest expert of each layer <small class='dim'>layers by steps</small>"
-            f"</figcaption>{fullest}</figure>\n"
+            "<figure><figcaption>The fullest expert of each layer<output>layers by steps</output></figcaption>"
+            f"{fullest}</figure>\n"
         )
     layers = "".join(
-        f"<figure><figcaption>Layer {number} <small class='dim'>experts by steps</small></figcaption>{shown}</figure>"
+        f"<figure><figcaption>Layer {number}<output>experts by steps</output></figcaption>{shown}</figure>"
         for number, shown in experts_over_time(history.lines)
     )
     if layers:
