@@ -60,6 +60,10 @@ def test_balanced_experts_cost_one_and_a_favourite_costs_more():
     assert float(sequence_aux_loss(even, batch_size=2)) == pytest.approx(1.0)
     favourite = routing([[0], [0], [0], [0]], [[0.9, 0.1]] * 4)
     assert float(sequence_aux_loss(favourite, batch_size=2)) == pytest.approx(2 * 0.9)
+    padded = routing([[0], [0], [1], [1]], [[0.9, 0.1]] * 2 + [[0.1, 0.9]] * 2)
+    counts = torch.tensor([[True, True, False, False]])
+    assert float(sequence_aux_loss(padded, 1, counts)) == pytest.approx(2 * 0.9)
+    assert float(sequence_aux_loss(padded, 1)) == pytest.approx(1.0)
 
 
 def test_waves_of_near_numbers_look_alike():

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vl2.core.batch import IGNORE_INDEX, Batch
+from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.model import VL2
 from vl2.model.language import documents_mask
 from vl2.model.moe import Routing
@@ -22,7 +22,8 @@ class Objective:
 
     targets: Callable[[Batch], Tensor]  # what each position should predict [B, T], IGNORE_INDEX where nothing
     text: Callable[[Tensor, Tensor], Tensor]  # logits [M, V] and targets [M] to a sum over them
-    balance: Callable[[Routing, int], Tensor]  # the routing of one layer and the number of rows to a mean over rows
+    # the routing of one layer, the number of rows, and which tokens are no padding [B, T], to a mean over rows
+    balance: Callable[[Routing, int, Tensor], Tensor]
     aux_weight: float = 0.0
 
 
@@ -41,6 +42,7 @@ class Stage:
     def __init__(self, model: VL2, part: Part, objective: Objective, dtype: torch.dtype) -> None:
         self.model, self.part, self.objective, self.dtype = model, part, objective, dtype
         self.watch = Watch()
+        self.encode: Callable[[Tensor], Tensor] = self._encode  # what levels tiles over processes goes around it
 
     def __call__(
         self,
@@ -79,16 +81,21 @@ class Stage:
             return torch.zeros(1, dtype=self.dtype, device=x.device, requires_grad=True)
         if x.ndim == 1:
             return x + 0  # no view either
+        x = self.encode(x)
+        if part.has_adaptor:
+            x = torch.cat((x.flatten(0, 1), model.tile_newline[None], model.view_separator[None]))  # [N*Q*Q+2, D]
+        return x
+
+    def _encode(self, x: Tensor) -> Tensor:
+        """Run the vision units on x, tiles or features."""
+        part, model = self.part, self.model
         if part.has_patches:
             x = model.vision.embed(x)  # [N, P, C]
         for number in part.blocks:
             x = model.vision.blocks[number](x, model.backends)  # [N, P, C]
         if part.has_vision_norm:
             x = model.vision.norm(x)  # [N, P, C]
-        if part.has_adaptor:
-            embeds = model.adaptor(x).flatten(0, 1)  # [N*Q*Q, D]
-            x = torch.cat((embeds, model.tile_newline[None], model.view_separator[None]))  # [N*Q*Q+2, D]
-        return x
+        return model.adaptor(x) if part.has_adaptor else x
 
     def _embed(self, x: Tensor, input_ids: Tensor, places: Tensor) -> Tensor:
         """Return token embeddings [B, T, D] with visual tokens in their places."""
@@ -110,7 +117,7 @@ class Stage:
             x, decided = model.language.layers[layer](x, table, positions, mask, None, model.backends)
             if decided is not None:
                 routing[layer] = decided
-                balance = balance + self.objective.balance(decided, len(x))
+                balance = balance + self.objective.balance(decided, len(x), documents != PADDING)
         self.watch.routing(routing, number)
         return x, balance
 

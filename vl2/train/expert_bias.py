@@ -25,6 +25,18 @@ class Balance:
     max_violation: float  # mean over layers of (fullest - mean) / mean: MaxVio
     worst_layer: float
 
+    @classmethod
+    def of(cls, expert_load: Mapping[int, Tensor]) -> Balance:
+        """Measure the loads of layers."""
+        stacked = torch.stack([expert_load[layer] for layer in sorted(expert_load)])  # [L, E]
+        mean = stacked.float().mean(1)  # [L]
+        violations = (stacked.amax(1) - mean) / mean.clamp(min=1e-9)  # [L]
+        return cls(
+            expert_load={layer: expert_load[layer] for layer in sorted(expert_load)},
+            max_violation=float(violations.mean()),
+            worst_layer=float(violations.max()),
+        )
+
 
 class ExpertBalance:
     """Count choices over a step, then move the biases once."""
@@ -62,13 +74,7 @@ class ExpertBalance:
             routers = routers_of(model)
             for layer, load in zip(layers, stacked.float(), strict=True):
                 _move(routers[layer].expert_bias, step_size * torch.sign(load.mean() - load))
-        mean = stacked.float().mean(1)  # [L]
-        violations = (stacked.amax(1) - mean) / mean.clamp(min=1e-9)  # [L]
-        return Balance(
-            expert_load=dict(zip(layers, stacked, strict=True)),
-            max_violation=float(violations.mean()),
-            worst_layer=float(violations.max()),
-        )
+        return Balance.of(dict(zip(layers, stacked, strict=True)))
 
 
 def routers_of(model: nn.Module) -> dict[int, Router]:

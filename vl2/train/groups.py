@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from vl2.core.errors import ConfigError
+from vl2.parallel.apply import ParallelModel
 from vl2.train.paper import WITHOUT_DECAY, PaperRow
 from vl2.train.stages import STAGES
 
@@ -31,7 +32,7 @@ PARTS = (
 )
 
 
-def parameter_groups(model: nn.Module, row: PaperRow) -> list[dict[str, Any]]:
+def parameter_groups(model: nn.Module | ParallelModel, row: PaperRow) -> list[dict[str, Any]]:
     """Freeze what stands still in the stage and return the rest as groups of a torch optimizer.
 
     A group has `params` and their `names`, `lr` (after warm-up), `weight_decay`, its `part`, and `rate_factor`: the
@@ -41,7 +42,7 @@ def parameter_groups(model: nn.Module, row: PaperRow) -> list[dict[str, Any]]:
     groups: dict[tuple[str, bool], dict[str, Any]] = {}
     for name, parameter, part in _moving(model, row):
         decays = has_decay(name, parameter)
-        factor = row.vision_rate if part.has_vision_rate else 1.0
+        factor = _factor(part, row)
         group = groups.setdefault(
             (part.name, decays),
             {
@@ -52,6 +53,16 @@ def parameter_groups(model: nn.Module, row: PaperRow) -> list[dict[str, Any]]:
         group["params"].append(parameter)
         group["names"].append(name)
     return list(groups.values())
+
+
+def rate_factors(row: PaperRow) -> dict[str, float]:
+    """Return the parts that the stage trains, and by how much of the learning rate each moves."""
+    trains = STAGES[row.stage].trains
+    return {part.name: _factor(part, row) for part in PARTS if part.name in trains}
+
+
+def _factor(part: Part, row: PaperRow) -> float:
+    return row.vision_rate if part.has_vision_rate else 1.0
 
 
 def part_of(name: str) -> Part:
@@ -67,7 +78,7 @@ def has_decay(name: str, parameter: Tensor) -> bool:
     return parameter.ndim > 1 and not name.endswith(WITHOUT_DECAY)
 
 
-def _moving(model: nn.Module, row: PaperRow) -> Iterator[tuple[str, nn.Parameter, Part]]:
+def _moving(model: nn.Module | ParallelModel, row: PaperRow) -> Iterator[tuple[str, nn.Parameter, Part]]:
     """Yield what the stage trains; the rest takes no gradient. What takes none already, as a bias rule's, stays so."""
     trains = STAGES[row.stage].trains
     for name, parameter in model.named_parameters():

@@ -67,17 +67,22 @@ def coordinate_loss(logits: Tensor, targets: Tensor, tokens: CoordinateTokens) -
     return -(log_probs * weights).sum()
 
 
-def sequence_aux_loss(routing: Routing, batch_size: int) -> Tensor:
+def sequence_aux_loss(routing: Routing, batch_size: int, counts: Tensor | None = None) -> Tensor:
     """Return the balance loss of one layer, per row and averaged over rows (the paper's expert-level loss).
 
-    Fraction of choices times mean score of each expert, summed over experts; 1 when all are equal.
+    Fraction of choices times mean score of each expert, summed over experts; 1 when all are equal. `counts` [B, T]
+    leaves out tokens, such as padding.
     """
     num_experts = routing.scores.shape[1]
     ids = routing.topk_ids.view(batch_size, -1)  # [B, T*K]
     scores = routing.scores.view(batch_size, -1, num_experts)  # [B, T, E]
-    chosen = scores.new_zeros(batch_size, num_experts).scatter_add_(1, ids, scores.new_ones(ids.shape))
-    chosen = chosen * num_experts / ids.shape[1]  # [B, E]
-    return (chosen * scores.mean(1)).sum(1).mean()
+    weight = torch.ones_like(scores[..., 0]) if counts is None else counts.to(scores.dtype)  # [B, T]
+    weight = weight / weight.sum(1, keepdim=True).clamp(min=1)  # [B, T]
+    top_k = ids.shape[1] // weight.shape[1]
+    chosen = scores.new_zeros(batch_size, num_experts).scatter_add_(1, ids, weight.repeat_interleave(top_k, 1))
+    chosen = chosen * num_experts / top_k  # [B, E]
+    mean = torch.einsum("bt,bte->be", weight, scores)  # [B, E]
+    return (chosen * mean).sum(1).mean()
 
 
 def slot_loss(prediction: SlotPrediction, targets: SlotTargets) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from vl2.core.batch import IGNORE_INDEX, Batch
+from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.model import VL2
 from vl2.model.moe import Routing
 from vl2.train.losses import (
@@ -61,7 +61,8 @@ def learn(model: VL2, batch: Batch, coordinates: CoordinateTokens | None = None)
     text = next_token_loss(logits[~soft], wanted[~soft])
     if coordinates is not None and soft.any():
         text = text + coordinate_loss(logits[soft], wanted[soft], coordinates)
-    losses = [sequence_aux_loss(decided, len(asked)) for decided in routing.values()]
+    is_token = batch.documents != PADDING  # [B, T]
+    losses = [sequence_aux_loss(decided, len(asked), is_token) for decided in routing.values()]
     return Learned(
         text=text,
         balance=torch.stack(losses).sum() if losses else logits.new_zeros(()),

@@ -25,16 +25,29 @@ from vl2.train.checkpoint import load_checkpoint
 from vl2.train.config import RunConfig
 from vl2.train.initial import initialise
 from vl2.train.losses import coordinate_tokens
+from vl2.train.stage_run import train_stage
 from vl2.train.stages import STAGES
+from vl2.train.train_config import TrainConfig
 from vl2.train.trainer import Trainer, load_modules, load_slot_head
 from vl2.weights import load_model
 
 
 def train(recipe: str | Path, assignments: list[str]) -> None:
-    """Run one recipe, alone or as one of torchrun's processes. Raises VL2Error on whatever it names wrongly."""
-    config = build(RunConfig, override(load_yaml(recipe), assignments), thing=str(recipe))
+    """Run one recipe, alone or as one of torchrun's processes. Raises VL2Error on whatever it names wrongly.
+
+    One that names a `variant` is a stage of the paper; the others are those of pocket.
+    """
+    values = override(load_yaml(recipe), assignments)
+    if "variant" in values:
+        train_stage(build(TrainConfig, values, thing=str(recipe)))
+    else:
+        train_pocket(build(RunConfig, values, thing=str(recipe)), str(recipe))
+
+
+def train_pocket(config: RunConfig, recipe: str) -> None:
+    """Train pocket from nothing. Raises VL2Error on whatever the config names wrongly."""
     if config.stage not in STAGES:
-        raise ConfigError(str(recipe), "unknown stage", got=config.stage, expected=", ".join(STAGES))
+        raise ConfigError(recipe, "unknown stage", got=config.stage, expected=", ".join(STAGES))
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")  # every size of a matrix product is an entry
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     if int(os.environ.get("WORLD_SIZE", "1")) > 1:

@@ -9,6 +9,11 @@ from vl2.core.errors import ConfigError
 from vl2.parallel.plan import Degrees
 from vl2.train.paper import PaperRow, PaperStage, Variant, paper_row
 
+POSITIVE = (
+    "dp_replicate", "dp_shard", "tp", "ep", "pp", "chunks", "microbatch", "log_every", "eval_every", "save_every",
+    "keep_last",
+)  # fmt: skip
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig(Degrees):
@@ -24,6 +29,8 @@ class TrainConfig(Degrees):
 
     microbatch: int = 1  # sequences of one forward pass
     precision: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; master weights are float32
+    level_tiles: bool = True  # over the data-parallel processes, where there is no pipeline
+    visual_share: float = 0.35  # of the tokens, by which a pipeline is cut into stages of equal work
 
     pack_tiles: int = 18  # the most tiles of a sequence
     num_lanes: int | None = None  # of the data, the most data-parallel processes; None: as many as there are
@@ -33,6 +40,7 @@ class TrainConfig(Degrees):
     eval_every: int = 1000
     save_every: int = 500
     keep_last: int = 3  # checkpoints
+    wandb_project: str = ""
 
     # For other than the paper's sizes, as toys are.
     num_steps: int | None = None
@@ -42,7 +50,7 @@ class TrainConfig(Degrees):
     warmup_steps: int | None = None
 
     def __post_init__(self) -> None:
-        for name in ("dp_replicate", "dp_shard", "tp", "ep", "pp", "chunks", "microbatch", "log_every", "keep_last"):
+        for name in POSITIVE:
             if getattr(self, name) < 1:
                 raise ConfigError(name, "must be positive", got=getattr(self, name))
         if not self.data or min(self.data.values()) <= 0:
