@@ -87,6 +87,11 @@ def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(pictures, tmp_path):
     assert all(torch.equal(ours[name], theirs[name]) for name in theirs)
     best = [load_file(tmp_path / name / "best" / WEIGHTS_FILE) for name in ("stopped", "whole")]
     assert all(torch.equal(best[0][name], best[1][name]) for name in best[1])
+    told = [[(line["step"], line["loss"]) for line in log_of(tmp_path / name)] for name in ("stopped", "whole")]
+    assert told[0] == told[1], "no line is there twice"
+    guards = [json.loads((tmp_path / name / "checkpoint" / "state.json").read_text())["spikes"]
+              for name in ("stopped", "whole")]  # fmt: skip
+    assert guards[0] == guards[1] and len(guards[1]["losses"]) == len(told[1])
 
 
 def test_other_settings_do_not_go_on_in_the_same_folder(pictures, tmp_path):
