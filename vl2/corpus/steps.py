@@ -23,6 +23,7 @@ from vl2.corpus.filters.template import template
 from vl2.corpus.filters.truncation import truncation
 from vl2.corpus.gathering import Gathering
 from vl2.corpus.pipelines.kinds import PIPELINE_KINDS
+from vl2.corpus.pipelines.mixture import Mixture
 from vl2.corpus.step import Measure, computing, deciding, text_of
 from vl2.corpus.step_kind import StepKind, measuring_kind
 from vl2.processor import open_image
@@ -45,6 +46,8 @@ class Limits:
 
 def decided_fields(settings: Any) -> list[str]:
     """Return the fields of quality that a step decides on."""
+    if isinstance(settings, Mixture):
+        return [settings.field]
     return [*settings.least, *settings.most] if isinstance(settings, Limits) else []
 
 

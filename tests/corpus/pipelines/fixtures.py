@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from tests.corpus.pipelines.untaught import UNTAUGHT
 from vl2.core.sample import ImagePart, Message, Sample, SceneObject, TextPart
 from vl2.corpus.pocket.draw import draw
 from vl2.corpus.step import text_of
@@ -100,6 +101,7 @@ SOURCES: dict[str, Callable[[], list[Sample]]] = {
     "scenes": scenes, "kinds": kinds, "captions": captions, "outlined": outlined, "screens": screens,
     "hinted": hinted, "questions": questions, "tables": tables, "problems": problems, "transcribed": transcribed,
     "documents": documents,
+    **UNTAUGHT,
 }  # fmt: skip
 
 

@@ -29,7 +29,20 @@ PIPELINES: dict[str, tuple[float, str]] = {
     "table_regenerate": (0.8, "regenerate"),
     "reasoning": (0.8, "regenerate"),
     "ocr_cleaning": (0.9, "clean_ocr"),
+    "alignment": (0.9, "align"),
+    "interleaved": (0.3, "interleave"),
+    "ocr_latex": (0.9, "transcribe"),
+    "ocr_text": (0.9, "transcribe"),
+    "ocr_documents": (0.8, "transcribe"),
+    "tables": (0.9, "table_code"),
+    "documents": (0.9, "document_questions"),
+    "web_code": (0.7, "web_code"),
+    "plot_code": (0.4, "plot_code"),
+    "text_only": (0.9, "text_only"),
+    "degraded": (0.9, "worsen"),
+    "mixture": (0.3, "mixture"),
 }
+LEAST_CHANGED = {"degraded": 0.5, "mixture": 0.0}  # of the kept rows, where not all of them
 
 
 @pytest.mark.parametrize("name", PIPELINES)
@@ -51,10 +64,12 @@ def test_a_recipe_runs_to_its_report(name, tmp_path, monkeypatch):
     rows = [row for shard in sorted(last.glob("*.tar")) for row in unpack(shard.read_bytes())]
     kept = [row for row in rows if is_kept(row)]
     assert rows and len(kept) >= least * len(rows), [row.decision for row in rows]
-    assert all(step in row.provenance["versions"] and row.provenance["parents"] for row in kept)
+    changed = [row for row in kept if step in row.provenance.get("versions", {})]
+    assert all(row.provenance["parents"] for row in changed)
+    assert len(changed) >= LEAST_CHANGED.get(name, 1.0) * len(kept)
     assert list((out / "webdataset").glob("*.tar"))
 
 
 def test_every_recipe_of_a_pipeline_is_run():
-    told = {path.stem for path in RECIPES.glob("*.yaml")}
-    assert told >= set(PIPELINES)
+    ours = {path.stem for path in RECIPES.glob("*.yaml") if "runs/corpus/in/" in path.read_text(encoding="utf-8")}
+    assert ours == set(PIPELINES)

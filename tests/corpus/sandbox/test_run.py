@@ -15,7 +15,7 @@ from vl2.core.errors import VL2Error
 from vl2.corpus.sandbox import run as sandbox
 from vl2.corpus.sandbox.run import Caps, run_code
 
-SMALL = Caps(wall_s=12.0, cpu_s=2, memory_mb=1024, file_mb=4, folder_mb=8, output_kb=16)
+SMALL = Caps(wall_s=12.0, cpu_s=1, memory_mb=1024, file_mb=4, folder_mb=8, output_kb=16)
 
 
 def able() -> bool:
