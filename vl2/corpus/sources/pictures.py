@@ -20,6 +20,7 @@ from vl2.processor.images import DEFAULT_LIMITS
 
 SUFFIXES = (".jpg", ".png", ".webp", ".gif", ".jpeg", ".bmp", ".tif", ".tiff", ".avif")
 MOST_MEMBERS = 1 << 22
+MAX_FILE_BYTES = 64 << 20  # of a document
 
 
 class Pictures:
@@ -43,6 +44,24 @@ class Pictures:
         if not isinstance(told, str):
             raise RowError("an image is neither a path nor bytes", got=type(told).__name__)
         return ImageSource(data=self._archive.read(told))
+
+    def images(self, told: object) -> tuple[ImageSource, ...]:
+        """Return the images of a list, of one image, or of nothing."""
+        if told is None or told == "":
+            return ()
+        return tuple(self.image(one) for one in (told if isinstance(told, list | tuple) else [told]))
+
+    def read(self, name: str, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        """Return the content of another file that lies there. Raises RowError when it is not there or too large."""
+        if self._root is None:
+            return self._archive.read(name, max_bytes)
+        path = Path(self._root.image(name).path or "")
+        try:
+            if not path.is_file() or path.stat().st_size > max_bytes:
+                raise RowError("a file is not there, or too large")
+            return path.read_bytes()
+        except OSError:
+            raise RowError("a file cannot be read") from None
 
     def first_of(self, names: Iterable[str]) -> ImageSource:
         """Return the image under the first name that exists; where none does, under the first, which then is missing.

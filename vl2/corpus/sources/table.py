@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from vl2.core.errors import ConfigError, nearest
 from vl2.corpus.source import Source
+from vl2.corpus.sources.conversations import CONVERSATIONS
 from vl2.corpus.sources.detection import DETECTION
 from vl2.corpus.sources.flickr30k import FLICKR30K
 from vl2.corpus.sources.grit import GRIT
+from vl2.corpus.sources.interleaved import INTERLEAVED
 from vl2.corpus.sources.pictures import Pictures, folder_of
 from vl2.corpus.sources.refcoco import REFERENCES
 from vl2.corpus.sources.source_format import SourceFormat, SourceRows
+from vl2.corpus.sources.tables import TABLES
 from vl2.corpus.sources.visual_genome import VISUAL_GENOME
+from vl2.corpus.sources.wit import WIT
 from vl2.data.records import RecordList, open_records
 
 SOURCES: dict[str, SourceFormat] = {
@@ -19,6 +23,10 @@ SOURCES: dict[str, SourceFormat] = {
     **VISUAL_GENOME,
     **FLICKR30K,
     **GRIT,
+    **TABLES,
+    **CONVERSATIONS,
+    **INTERLEAVED,
+    **WIT,
 }
 
 
