@@ -180,12 +180,13 @@ def test_a_save_that_failed_unseen_is_told_by_the_next(folder):
     run, snapshots = saved_run(folder)
     with small_files():
         snapshots.save(1, run.model, run.optimizer, run.stream(1), {})
-        while not snapshots.is_idle:
-            pass
-    with pytest.warns(UserWarning, match="step-00000001: could not be saved"):
-        snapshots.save(2, run.model, run.optimizer, run.stream(2), {})
+        with pytest.warns(UserWarning, match="step-00000001: could not be saved"):
+            snapshots.save(2, run.model, run.optimizer, run.stream(2), {})
+        with pytest.raises(VL2Error, match="step-00000002: could not be saved"):
+            snapshots.wait()
+    snapshots.save(3, run.model, run.optimizer, run.stream(3), {})
     snapshots.wait()
-    assert names(folder) == ["step-00000002"]
+    assert names(folder) == ["step-00000003"]
 
 
 def test_what_killed_saves_leave_is_swept_away_at_the_next_start(folder):

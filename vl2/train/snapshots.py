@@ -93,11 +93,6 @@ class Snapshots:
         if saving is not None:
             saving.result()
 
-    @property
-    def is_idle(self) -> bool:
-        """Tell whether nothing is being written."""
-        return self._saving is None or self._saving.done()
-
     def restore(self, model: ParallelModel, optimizer: torch.optim.Optimizer) -> Restored | None:
         """Load the newest snapshot that is whole and fits; None when there is none at all.
 
@@ -114,10 +109,10 @@ class Snapshots:
             except VL2Error as error:
                 reasons.append(str(error))
                 continue
-            for refused, why in zip(paths, reasons, strict=False):
-                self._set_aside(Path(refused), why)
             if manifest.stream is None:
                 raise VL2Error(str(path), "is the start of a run, not a step of one", do="Name it as `model`.")
+            for refused, why in zip(paths, reasons, strict=False):
+                self._set_aside(Path(refused), why)
             stream = StreamState.from_json(manifest.stream)
             return Restored(step=manifest.step, stream=stream, extra=dict(manifest.extra))
         if reasons:
