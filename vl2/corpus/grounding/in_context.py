@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, ImagePart, Message, Sample, TextPart
-from vl2.corpus.grounding.kinds import load_kinds, words_of
+from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.marks import Corners, draw_mark, phrase_of, to_source, visible_colours
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.targets import Target, checked, size_of, targets_of
@@ -92,11 +92,10 @@ def _is_alone(target: Target, others: Sequence[Target], names: Names) -> bool:
     """Tell whether nothing else in the picture is of the kind: the marked one tells its kind, not its name."""
     if len(target.boxes) > 1:
         return False
-    own = names.kinds.kinds_in(words_of(target.label))
+    own = names.kinds.read(target.label).kinds
     rivals = [other for other in others if other is not target]
     return not any(
-        names.may_be_same(target.label, other.label) or own & names.kinds.kinds_in(words_of(other.label))
-        for other in rivals
+        names.may_be_same(target.label, other.label) or own & names.kinds.read(other.label).kinds for other in rivals
     )
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 from vl2.core.settings import load_yaml
 
 TABLE = Path(__file__).with_name("kinds.yaml")
+MOST_REMEMBERED = 1 << 16  # labels
 _WORD = re.compile(r"[^\W_]+(?:['’-][^\W_]+)*")
 _ARTICLES = frozenset(("a", "an", "the", "this", "that", "some"))
 _IRREGULAR = {"people": "person", "men": "man", "women": "woman", "children": "child", "mice": "mouse",
@@ -28,6 +29,15 @@ class Kind:
     broader: tuple[str, ...]
     also: tuple[str, ...]
     is_coco: bool
+
+
+@dataclass(frozen=True)
+class Called:
+    """What a label says: its words, the kinds that they name, and all kinds that those fall under."""
+
+    words: tuple[str, ...]
+    kinds: frozenset[str]
+    broader: frozenset[str]
 
 
 @dataclass(frozen=True)
@@ -53,6 +63,22 @@ class Kinds:
                 found.add(kind)
                 left += self.by_name[kind].broader
         return found
+
+    def read(self, label: str) -> Called:
+        """Return what a label says; labels come again and again, and are remembered."""
+        found = self._read.get(label)
+        if found is None:
+            words = words_of(label)
+            kinds = self.kinds_in(words)
+            found = Called(words, frozenset(kinds), frozenset(self.with_broader(kinds)))
+            if len(self._read) >= MOST_REMEMBERED:
+                self._read.clear()
+            self._read[label] = found
+        return found
+
+    @cached_property
+    def _read(self) -> dict[str, Called]:
+        return {}
 
     def chinese(self, label: str) -> str | None:
         """Return the Chinese name of a label that is a kind, with or without a colour; None of any other."""

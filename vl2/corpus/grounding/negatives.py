@@ -22,17 +22,17 @@ class Names:
 
     def may_be_same(self, one: str, other: str) -> bool:
         """Tell whether a thing of one name could be called by the other one."""
-        first, second = words_of(one), words_of(other)
-        if set(first) <= set(second) or set(second) <= set(first):
+        first, second = self.kinds.read(one), self.kinds.read(other)
+        if set(first.words) <= set(second.words) or set(second.words) <= set(first.words):
             return True
-        if self._differ_in_colour(first, second):
+        if self._differ_in_colour(first.words, second.words):
             return False
-        found = self.kinds.kinds_in(first), self.kinds.kinds_in(second)
-        if found[0] & self.kinds.with_broader(found[1]) or found[1] & self.kinds.with_broader(found[0]):
+        if first.kinds & second.broader or second.kinds & first.broader:
             return True
-        if not (found[0] and found[1]) and first[-1] == second[-1]:  # of unknown kinds, the last words tell most
+        # of unknown kinds, the last words tell most
+        if not (first.kinds and second.kinds) and first.words[-1] == second.words[-1]:
             return True
-        return self.wordnet is not None and self.wordnet.covers(first, second)
+        return self.wordnet is not None and self.wordnet.covers(first.words, second.words)
 
     def _differ_in_colour(self, first: Sequence[str], second: Sequence[str]) -> bool:
         """Tell whether both are a colour and the same words, and no one would take one colour for the other."""
