@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-BUCKET_BYTES = 8 << 20  # of records that are sorted at a time
+BUCKET_BYTES = 1 << 20  # of records that are sorted at a time
 MOST_BUCKETS = 512  # files that are open at a time
 
 

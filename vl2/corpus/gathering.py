@@ -17,7 +17,7 @@ from vl2.corpus.manifest import INCOMPLETE
 from vl2.corpus.step import is_kept
 
 Arrays = Mapping[str, np.ndarray]  # the first axis counts the kept rows of a block
-RANGE_ROWS = 1 << 16  # whose ids are in memory at a time
+RANGE_ROWS = 1 << 14  # whose ids are in memory at a time
 _PAIR = np.dtype([("row", "<i8"), ("first", "<i8")])
 _NAMED = np.dtype([("row", "<i8"), ("id", "S32")])
 

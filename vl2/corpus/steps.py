@@ -124,7 +124,7 @@ KINDS = (
         name="near_texts", version=2, settings=NearTexts, gathering=Gathering(take=take_texts, refuse=refuse_texts)
     ),
     StepKind(
-        name="near_pictures", version=1, settings=NearPictures,
+        name="near_pictures", version=2, settings=NearPictures,
         gathering=Gathering(take=take_pictures, refuse=refuse_pictures),
     ),
 )  # fmt: skip

@@ -51,7 +51,8 @@ class RecordList:
 
     def __init__(self, files: Sequence[SampleFile]) -> None:
         self.files = files
-        self.piece_rows = np.concatenate([np.zeros(0, int), *(file.piece_rows for file in files)]).astype(int)
+        pieces = [file.piece_rows for file in files]
+        self.piece_rows = pieces[0] if len(pieces) == 1 else np.concatenate([np.zeros(0, int), *pieces])
         self._first_piece = np.cumsum([0, *(len(file.piece_rows) for file in files)])
         self._first_row = first_rows(self.piece_rows)
         self._pieces = PieceCache()
