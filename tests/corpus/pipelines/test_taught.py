@@ -194,7 +194,7 @@ def test_things_are_looked_for_by_a_teacher_that_answers_in_boxes():
     told = row("q", "A dog on a couch.")
     asks = FindClaims(**TAUGHT).asks(told)
     assert [ask.text for ask in asks] == [
-        f"Locate <|ref|>{name}<|/ref|> in the given image." for name in ("couch", "dog")
+        f"<|ref|>{name}<|/ref|>" for name in ("couch", "dog")
     ]
     said = ["<|ref|>couch<|/ref|><|det|>[[1, 2, 30, 40]]<|/det|>", "There is no dog in the image."]
     assert FindClaims(**TAUGHT).measure(told, said) == {"claims": 2, "recall": 0.5}

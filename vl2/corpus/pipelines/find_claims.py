@@ -15,8 +15,8 @@ from vl2.corpus.teacher.ask import Ask
 from vl2.corpus.teacher.teaching import Taught
 from vl2.processor import parse
 
-PROMPT, VERSION = "locate", 1
-QUESTION = "Locate <|ref|>{}<|/ref|> in the given image."  # the paper's, section 3.2
+PROMPT, VERSION = "locate", 2
+QUESTION = "<|ref|>{}<|/ref|>"  # the bare reference, as the released model was trained on it
 
 
 @dataclass(frozen=True, kw_only=True)
