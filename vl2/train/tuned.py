@@ -64,7 +64,9 @@ def open_tuned(config: TuneConfig) -> Tuned:
     folder = find_checkpoint(config.model)
     processor = Processor.from_directory(folder)
     torch.manual_seed(config.seed)
-    model = load_model(_frozen(config, folder), device="cuda" if torch.cuda.is_available() else "cpu")
+    dtype = torch.float32 if config.precision == "float32" else None
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = load_model(_frozen(config, folder), dtype=dtype, device=device)
     if not config.rank:
         if model.config.quantization_config is not None:
             raise ConfigError(config.model, "quantised weights cannot move", do="Give the adapter a rank.")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from vl2.core.batch import PADDING, Batch
 from vl2.core.errors import ConfigError, VL2Error
@@ -48,18 +48,16 @@ class Learned:
     """One step's gradients were added up; this is what they came from."""
 
     measures: Measures  # `loss` is one of them: a step is left out when it is no number, or a spike
-    input_ids: tuple[Tensor, ...] = ()  # [B, T] each, where the batches are not given
-    batches: tuple[Batch, ...] = ()  # kept when steps go wrong
-    num_supervised: int = 0
+    batches: tuple[Batch, ...]  # kept when steps go wrong
+    num_supervised: int
     balance_loss: float = 0.0
     balance: Balance | None = None
     data_wait_s: float = 0.0
 
     @property
     def num_tokens(self) -> int:
-        """Return the tokens of all batches, without padding where it is known."""
-        known = sum(int((batch.documents != PADDING).sum()) for batch in self.batches)
-        return known or sum(ids.numel() for ids in self.input_ids)
+        """Return the tokens of all batches, without padding."""
+        return sum(int((batch.documents != PADDING).sum()) for batch in self.batches)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,10 +190,9 @@ class Tuner:
 
     def _stopped(self, learned: Learned) -> VL2Error:
         """Keep what the run stopped at; returns what to raise."""
-        step, kept = self.standing.step, ""
-        if learned.batches:
-            told = {"step": str(step), "reason": self.guard.reason}
-            kept = save_batch(self.out, learned.batches, told=told).name
+        step = self.standing.step
+        told = {"step": str(step), "reason": self.guard.reason}
+        kept = save_batch(self.out, learned.batches, told=told).name
         return self.guard.error(step, kept)
 
     def _remember(self, look: Look) -> None:
