@@ -193,9 +193,7 @@ def test_things_that_a_caption_names_and_the_image_does_not_have():
 def test_things_are_looked_for_by_a_teacher_that_answers_in_boxes():
     told = row("q", "A dog on a couch.")
     asks = FindClaims(**TAUGHT).asks(told)
-    assert [ask.text for ask in asks] == [
-        f"<|ref|>{name}<|/ref|>" for name in ("couch", "dog")
-    ]
+    assert [ask.text for ask in asks] == [f"<|ref|>{name}<|/ref|>" for name in ("couch", "dog")]
     said = ["<|ref|>couch<|/ref|><|det|>[[1, 2, 30, 40]]<|/det|>", "There is no dog in the image."]
     assert FindClaims(**TAUGHT).measure(told, said) == {"claims": 2, "recall": 0.5}
 

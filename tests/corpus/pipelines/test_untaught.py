@@ -103,13 +103,18 @@ TABLES = {
     '<table><tr><td rowspan="2">a</td><td>b</td></tr><tr><td>c</td></tr></table>': 3,
     '<table><thead><tr><th colspan="3">a</th></tr></thead><tr><td>b</td><td colspan=2>c</td></tr></table>': 3,
     '<table><tr><td rowspan="2" colspan="2">a</td><td>b</td></tr><tr><td>c</td></tr></table>': 3,
-    "<table><td>a</td></table>": 1,
 }
-BROKEN = ["", "<p>a</p>", "<table></table>", "<table><tr><td>a</td></tr><tr><td>b</td><td>c</td></tr></table>",
-          '<table><tr><td rowspan="2">a</td><td>b</td></tr></table>',
-          "<table><tr><td>a</td></tr></table><table></table>",
-          '<table><tr><td rowspan="3">a</td><td>b</td></tr><tr><td>c</td></tr></table>',
-          '<table><tr><td colspan="9999999999">a</td></tr><tr><td>b</td></tr></table>']  # fmt: skip
+BROKEN = [
+    "",
+    "<p>a</p>",
+    "<table></table>",
+    "<table><td>a</td></table>",
+    "<table><tr><td>a</td></tr><tr><td>b</td><td>c</td></tr></table>",
+    '<table><tr><td rowspan="2">a</td><td>b</td></tr></table>',
+    "<table><tr><td>a</td></tr></table><table></table>",
+    '<table><tr><td rowspan="3">a</td><td>b</td></tr><tr><td>c</td></tr></table>',
+    '<table><tr><td colspan="99">a</td></tr><tr><td>b</td></tr></table>',
+]
 
 
 @pytest.mark.parametrize("html", TABLES)

@@ -76,7 +76,7 @@ def read() -> list[Sample]:
 def html_tables() -> list[Sample]:
     """Return tables with spans, one of which lacks a cell."""
     whole = '<table><tr><td colspan="2">{0}</td></tr><tr><td>a</td><td>b</td></tr></table>'
-    rows = [answered(n, "HTML?", whole.format(n), image(n, "table"), num_cells=3) for n in range(NUM_ROWS)]
+    rows = [answered(n, "HTML?", whole.format(n), image(n, "table"), cells=3) for n in range(NUM_ROWS)]
     return [*rows[:-1], answered(99, "HTML?", whole.format(9).replace("<td>b</td>", ""), image(99, "table"))]
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from html.parser import HTMLParser
 
 from vl2.core.sample import ImagePart, Message, Sample, TextPart
 from vl2.corpus.hints import question_text, questions_of
 from vl2.corpus.rewriting import dice_of
+from vl2.corpus.sources.html_table import read_grid
 from vl2.corpus.step import text_of
 from vl2.data.faults import RowError
 
@@ -18,7 +18,6 @@ QUESTIONS = (
     "Which HTML gives this table?",
     "用 HTML 写出这个表格。",
 )
-MOST_SPAN = 100
 _UNANSWERABLE = re.compile(r"\bunanswerable\b|\bnot (?:mentioned|specified|stated|provided) in the\b", re.IGNORECASE)
 _CODE = re.compile(r"```|^\s*(?:def|class|import|from) \w|[{};]\s*$|</\w+>", re.MULTILINE)  # Docmatix dropped code, too
 
@@ -34,7 +33,7 @@ class TableCode:
         """Return the row with a question for its table. Raises RowError on a table whose rows differ in width."""
         html = text_of(sample, ("assistant",))
         cells = check_table(html)
-        told = sample.provenance.get("num_cells")
+        told = sample.provenance.get("cells")
         if isinstance(told, int) and told != cells:
             raise RowError("a table with another number of cells than its source tells")
         if cells > self.most_cells:
@@ -78,49 +77,10 @@ class DocumentQuestions:
 
 
 def check_table(html: str) -> int:
-    """Return the number of cells. Raises RowError unless it is one table whose rows fill one grid, spans counted."""
-    reader = _TableReader()
-    reader.feed(html)
-    if reader.num_tables != 1 or not reader.rows:
+    """Return the number of cells. Raises RowError unless it is one table whose cells fill one grid, spans counted."""
+    if html.lower().count("<table") != 1:
         raise RowError("not one HTML table")
-    covered: dict[int, int] = {}  # column to the rows that a span still takes of it
-    widths: set[int] = set()
-    for row in reader.rows:
-        column, taken = 0, dict(covered)
-        covered = {place: left - 1 for place, left in covered.items() if left > 1}
-        for columns, rows in row:
-            while column in taken:
-                column += 1
-            for _ in range(columns):
-                if rows > 1:
-                    covered[column] = rows - 1
-                column += 1
-        widths.add(max([column, *(place + 1 for place in taken)]))
-    if len(widths) != 1 or covered:
-        raise RowError("a table whose rows do not fill its grid")
-    return sum(map(len, reader.rows))
-
-
-class _TableReader(HTMLParser):
-    """Collect the spans of cells, row by row."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.num_tables = 0
-        self.rows: list[list[tuple[int, int]]] = []  # columns and rows of each cell
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Count tables, rows and cells."""
-        if tag == "table":
-            self.num_tables += 1
-        elif tag == "tr":
-            self.rows.append([])
-        elif tag in ("td", "th"):
-            if not self.rows:
-                self.rows.append([])
-            told = dict(attrs)
-            self.rows[-1].append((_span(told.get("colspan")), _span(told.get("rowspan"))))
-
-
-def _span(told: str | None) -> int:
-    return min(MOST_SPAN, max(1, int(told))) if told is not None and told.isascii() and told.isdigit() else 1
+    grid = read_grid(html)
+    if not grid.rows or not grid.is_whole:
+        raise RowError("a table whose cells do not fill its grid")
+    return grid.num_cells
