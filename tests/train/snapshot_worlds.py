@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ import torch.multiprocessing as mp
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
-from tests.parallel.layouts import laid_out, own
-from tests.parallel.toy import Step, toy_config
+from tests.parallel.layouts import own
+from tests.parallel.toy import OBJECTIVE, Step, toy_config
 from vl2.data.lane_state import LaneState, StreamState
-from vl2.parallel.apply import ParallelModel
+from vl2.model import VL2
+from vl2.parallel.apply import ParallelModel, parallelize
+from vl2.parallel.mesh import Meshes
 from vl2.parallel.plan import ParallelPlan
 
 NUM_LANES = 4
@@ -52,13 +55,21 @@ def wait_for(path: Path) -> None:
         time.sleep(0.01)
 
 
+def little(attention: str) -> VL2:
+    """Return a toy of fewer layers than `toy` has."""
+    config = toy_config(attention)
+    vision, language = replace(config.vision_config, layers=1), replace(config.language_config, num_hidden_layers=2)
+    torch.manual_seed(7)
+    return VL2(replace(config, vision_config=vision, language_config=language))
+
+
 class Run:
     """A toy in a layout, with its optimizer. The weights of one that goes on are wrong at first."""
 
-    def __init__(self, attention: str, plan: ParallelPlan, *, goes_on: bool = False) -> None:
-        self.config = toy_config(attention)
-        self.num_microbatches = plan.world_size
-        self.model = laid_out(attention, plan, self.num_microbatches)
+    def __init__(self, model: VL2, plan: ParallelPlan, *, goes_on: bool = False) -> None:
+        self.config, self.num_microbatches = model.config, plan.world_size
+        plan = replace(plan, num_microbatches=self.num_microbatches // plan.data_parallel)
+        self.model = parallelize(model, Meshes.of(plan, torch.device("cpu")), plan, OBJECTIVE)
         self.optimizer = optimizer_of(self.model)
         with torch.no_grad():
             for _, parameter in self.model.named_parameters() if goes_on else ():

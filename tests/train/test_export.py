@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.cli.running import run as run_verb
-from tests.train.snapshot_worlds import Run, different, world
+from tests.train.snapshot_worlds import Run, different, little, world
 from vl2.core.errors import VL2Error
 from vl2.corpus.pocket.vocabulary import write_processor
 from vl2.parallel.plan import ParallelPlan
@@ -32,7 +32,7 @@ def trained(tmp_path_factory, processor):
     """A run of two snapshots, and the weights at its end."""
     folder = tmp_path_factory.mktemp("trained")
     with world(folder, "alone", 0, 1):
-        run, snapshots = Run("mla", ParallelPlan()), Snapshots(folder / "run", 3)
+        run, snapshots = Run(little("mla"), ParallelPlan()), Snapshots(folder / "run", 3)
         for step in (1, 2):
             run.train(step)
             extra = {"config": {"tokenizer": None, "model": str(processor)}}
@@ -50,7 +50,7 @@ def test_a_run_becomes_a_model_folder_and_that_the_start_of_another(trained, pro
     assert {path.name for path in processor.iterdir()} < {path.name for path in model.iterdir()}
     assert run_verb("convert", model, start).exit_code == 0
     with world(tmp_path, "again", 0, 1):
-        again = Run("mla", ParallelPlan(), goes_on=True)
+        again = Run(little("mla"), ParallelPlan(), goes_on=True)
         load_weights(start, again.model)
         assert not different(again.whole(), {name: tensor.float() for name, tensor in rounded.items()})
         with pytest.raises(VL2Error, match="is the start of a run"):

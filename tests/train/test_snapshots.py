@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tests.train.snapshot_worlds import LANES, Run, different, world
+from tests.train.snapshot_worlds import LANES, Run, different, little, world
 from vl2.core.errors import VL2Error
 from vl2.parallel.plan import ParallelPlan
 from vl2.train.snapshot_folder import (
@@ -46,9 +46,10 @@ def folder(tmp_path):
 
 
 def saved_run(folder: Path, *steps: int, keep_last: int = 3) -> tuple[Run, Snapshots]:
-    run, snapshots = Run("mha", ALONE), Snapshots(folder, keep_last)
+    run, snapshots = Run(little("mha"), ALONE), Snapshots(folder, keep_last)
+    if steps:
+        run.train(steps[0])
     for step in steps:
-        run.train(step)
         snapshots.save(step, run.model, run.optimizer, run.stream(step), {"step": step})
     snapshots.wait()
     return run, snapshots
@@ -70,7 +71,7 @@ def small_files():
 
 
 def test_nothing_is_restored_from_nothing(folder):
-    run = Run("mha", ALONE)
+    run = Run(little("mha"), ALONE)
     before = run.whole()
     assert Snapshots(folder, 1).restore(run.model, run.optimizer) is None
     assert not different(run.whole(), before)
@@ -83,7 +84,7 @@ def test_a_run_that_goes_on_has_the_losses_and_bits_of_one_that_never_stopped(fo
     losses = [run.train(seed) for seed in (3, 4)]
     random.seed(99)
     torch.manual_seed(99)
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     restored = Snapshots(folder, 3).restore(again.model, again.optimizer)
     assert restored is not None
     assert (restored.step, restored.extra, list(restored.stream.lanes)) == (2, {"step": 2}, LANES)
@@ -100,7 +101,7 @@ def test_what_is_trained_meanwhile_does_not_reach_the_snapshot(folder):
     snapshots.save(1, run.model, run.optimizer, run.stream(1), {})
     run.train(2)
     snapshots.wait()
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     Snapshots(folder, 3).restore(again.model, again.optimizer)
     assert not different(again.whole(), before)
 
@@ -113,7 +114,7 @@ def test_the_last_ones_are_kept(folder):
 def test_a_step_is_saved_anew_in_the_place_of_the_old(folder):
     run, snapshots = saved_run(folder, 1, 1)
     assert names(folder) == ["step-00000001"]
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     snapshots.restore(again.model, again.optimizer)
     assert not different(again.whole(), run.whole())
 
@@ -133,7 +134,7 @@ def test_of_a_broken_snapshot_is_warned_and_the_one_before_is_used(folder, break
         (newest / MANIFEST).write_bytes((newest / MANIFEST).read_bytes()[:-5])
     else:
         (newest / MANIFEST).unlink()
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     with pytest.warns(UserWarning, match="An older snapshot is used"):
         restored = snapshots.restore(again.model, again.optimizer)
     assert restored is not None and restored.step == 1
@@ -143,7 +144,7 @@ def test_of_a_broken_snapshot_is_warned_and_the_one_before_is_used(folder, break
 
 def test_snapshots_of_another_model_are_refused_in_one_line_and_stay(folder):
     saved_run(folder, 1, 2)
-    other = Run("mla", ALONE)
+    other = Run(little("mla"), ALONE)
     with pytest.raises(VL2Error, match="none of 2 snapshots can be used; .*of another model: ") as error:
         Snapshots(folder, 3).restore(other.model, other.optimizer)
     assert "\n" not in str(error.value)
@@ -154,7 +155,7 @@ def test_a_manifest_of_another_version_is_refused(folder):
     saved_run(folder, 1)
     path = snapshot_path(folder, 1) / MANIFEST
     path.write_text(json.dumps(json.loads(path.read_text()) | {"version": 99}))
-    run = Run("mha", ALONE)
+    run = Run(little("mha"), ALONE)
     with pytest.raises(VL2Error, match=r"of another version \(got 99, expected 1\)"):
         Snapshots(folder, 3).restore(run.model, run.optimizer)
 
@@ -164,10 +165,10 @@ def test_a_full_disk_loses_nothing_and_the_run_goes_on(folder):
     before = run.whole()
     with small_files():
         snapshots.save(2, run.model, run.optimizer, run.stream(2), {})
-        with pytest.raises(VL2Error, match="step-00000002: could not be saved: .*File too large.*Those before it are whole"):
+        with pytest.raises(VL2Error, match="2: could not be saved: .*File too large.*Those before it are whole"):
             snapshots.wait()
     assert names(folder) == ["step-00000001"]
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     Snapshots(folder, 3).restore(again.model, again.optimizer)
     assert not different(again.whole(), before)
     run.train(3)
@@ -194,7 +195,7 @@ def test_what_killed_saves_leave_is_swept_away_at_the_next_start(folder):
     snapshot_path(folder, 3).with_suffix(INCOMPLETE).mkdir()
     snapshot_path(folder, 2).rename(snapshot_path(folder, 2).with_suffix(REPLACED))  # killed between two renames
     snapshot_path(folder, 1).with_suffix(REPLACED).mkdir()
-    run = Run("mha", ALONE, goes_on=True)
+    run = Run(little("mha"), ALONE, goes_on=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)
         restored = Snapshots(folder, 3).restore(run.model, run.optimizer)
@@ -204,12 +205,12 @@ def test_what_killed_saves_leave_is_swept_away_at_the_next_start(folder):
 
 def test_weights_alone_begin_another_stage(folder):
     run, _ = saved_run(folder, 1)
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     load_weights(folder, again.model)
     expected = {name: tensor for name, tensor in run.whole().items() if " of " not in name}
     assert not different(again.whole(), expected)
     with pytest.raises(VL2Error, match="of another model"):
-        load_weights(folder, Run("mla", ALONE).model)
+        load_weights(folder, Run(little("mla"), ALONE).model)
     with pytest.raises(VL2Error, match="holds no snapshot"):
         load_weights(folder.parent / "elsewhere", again.model)
 
@@ -221,7 +222,7 @@ def test_bfloat16_moments_stay_bfloat16(folder):
             state[kind] = state[kind].bfloat16()
     snapshots.save(2, run.model, run.optimizer, run.stream(2), {})
     snapshots.wait()
-    again = Run("mha", ALONE, goes_on=True)
+    again = Run(little("mha"), ALONE, goes_on=True)
     snapshots.restore(again.model, again.optimizer)
     assert {s["exp_avg"].dtype for s in again.optimizer.state.values()} == {torch.bfloat16}
     assert not different(again.whole(), run.whole())

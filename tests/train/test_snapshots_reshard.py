@@ -10,6 +10,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 
 from tests.parallel.layouts import PLANS, SHOWS
+from tests.parallel.toy import toy
 from tests.train.snapshot_worlds import LANES, Run, different, spawn, wait_for, world
 from vl2.core.errors import VL2Error
 from vl2.parallel.plan import ParallelPlan
@@ -34,7 +35,7 @@ def work(rank: int, folder: Path, attention: str) -> None:
 
 def _go_on(folder: Path, attention: str, name: str, number: int) -> None:
     """Restore, compare with what was saved, train a step and save, some moments in bfloat16."""
-    run = Run(attention, ROUTE[name], goes_on=number > 0)
+    run = Run(toy(attention), ROUTE[name], goes_on=number > 0)
     snapshots = Snapshots(folder / "run", keep_last=2)
     restored = snapshots.restore(run.model, run.optimizer)
     if number:
