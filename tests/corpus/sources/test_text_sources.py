@@ -32,7 +32,8 @@ def sharegpt4v(image: str | None, question: str) -> dict:
 def test_sharegpt4v_has_its_image_before_or_after_the_question_or_none(tmp_path):
     rows = [sharegpt4v("coco/train2017/1.jpg", "<image>\nDescribe."),
             sharegpt4v("sam/images/1.jpg", "Describe.\n<image>"), sharegpt4v(None, "Who are you?"),
-            sharegpt4v("../1.jpg", "<image>"), sharegpt4v("http://x/1.jpg", "<image>"), sharegpt4v(None, "<image>")]  # fmt: skip
+            sharegpt4v("../1.jpg", "<image>"), sharegpt4v("http://x/1.jpg", "<image>"),
+            sharegpt4v(None, "<image>")]  # fmt: skip
     path = write(tmp_path / "share-captioner_coco_lcs_sam_1246k_1107.json", rows)
     first, second, third = usable("sharegpt4v", path)
     assert isinstance(first.messages[0].parts[0], ImagePart) and isinstance(second.messages[0].parts[-1], ImagePart)
@@ -153,7 +154,8 @@ def test_wikihow_csv_has_line_breaks_in_its_cells(tmp_path):
 
 def wit(**more) -> str:
     row = {"language": "en", "page_url": "https://en/Volga", "image_url": "https://up/Volga_1.jpg",
-           "page_title": "Volga", "section_title": "", "hierarchical_section_title": "Volga", "caption_reference_description": "",
+           "page_title": "Volga", "section_title": "", "hierarchical_section_title": "Volga",
+           "caption_reference_description": "",
            "caption_attribution_description": "English: a river", "caption_alt_text_description": "",
            "mime_type": "image/jpeg", "original_height": "48", "original_width": "64", "is_main_image": "false",
            "attribution_passes_lang_id": "true", "page_changed_recently": "",

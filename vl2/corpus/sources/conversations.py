@@ -84,7 +84,7 @@ CONVERSATIONS = {
         url=f"{_HUB}/Lin-Chen/ShareGPT4V",
     ),
     "allava": SourceFormat(
-        open_rows=open_records_of, read=read_llava, licence="CC-BY-NC-4.0",
+        open_rows=open_records_of, read=read_llava, licence="non-commercial",
         url=f"{_HUB}/FreedomIntelligence/ALLaVA-4V",
         fields={**_LLAVA_FIELDS, "original_caption": "text?", "url": "text?"},
     ),

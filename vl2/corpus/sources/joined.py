@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from vl2.corpus.sources.elements import Elements
+from vl2.corpus.sources.elements import Elements, entries
 from vl2.data.faults import Fault
 from vl2.data.records.files import open_file
 from vl2.data.records.row import Row
@@ -18,14 +18,17 @@ _DAMAGED = Fault("not JSON")
 
 
 class JoinedRows:
-    """One row for each object of `rows`, with the objects of `joined` that have its key, in a list of that name."""
+    """One row for each object of `rows`, with the objects of `joined` that have its key, in a list of that name.
+
+    `told_orphans`: objects that belong to no row are faults.
+    """
 
     def __init__(
         self, path: str, rows: Part, joined: Mapping[str, Part],
-        finish: Callable[[dict[str, Any]], Mapping[str, Any]] = dict,
+        finish: Callable[[dict[str, Any]], Mapping[str, Any]] = dict, told_orphans: bool = True,
     ) -> None:  # fmt: skip
         self.path, self._rows, self._joined, self._finish = path, rows, joined, finish
-        orphans = {name: _count_orphans(rows[1], part[1]) for name, part in joined.items()}
+        orphans = {name: _count_orphans(rows[1], part[1]) for name, part in joined.items() if told_orphans}
         self._orphans = [Fault(f"{name} of a row that is not listed") for name, n in orphans.items() for _ in range(n)]
         self.piece_rows = np.array([1] * len(rows[1]) + [len(self._orphans)] * bool(self._orphans), int)  # [pieces]
 
@@ -52,6 +55,24 @@ class JoinedRows:
             return []
         with open_file(copy) as file:
             return [elements.read(file, number) for number in numbers]
+
+
+class EntryRows:
+    """One row for each value of a JSON object, its key in the field `key`."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._copy, self._names, self._elements = entries(path)
+        self.piece_rows = np.ones(len(self._names), int)  # [pieces]
+
+    def read(self, piece: int) -> list[Row | Fault]:
+        """Return the row of one piece."""
+        try:
+            with open_file(self._copy) as file:
+                record = self._elements.read(file, piece)
+        except (ValueError, RecursionError):
+            return [_DAMAGED]
+        return [Row({**record, "key": self._names[piece]}) if isinstance(record, dict) else Fault("not an object")]
 
 
 def _count_orphans(rows: Elements, joined: Elements) -> int:

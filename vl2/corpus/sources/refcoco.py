@@ -89,13 +89,13 @@ def _referred(raw: Raw, image: Any, corners: Any, sentences: list[str], name: st
 
 REFERENCES = {
     "refcoco": SourceFormat(
-        open_rows=open_refcoco, read=read_reference, url="https://github.com/lichengunc/refer", licence="CC-BY-4.0",
+        open_rows=open_refcoco, read=read_reference, url="https://github.com/lichengunc/refer", licence="unknown",
         fields={"ref_id": "number", "ann_id": "number", "category_id": "number", "image_id": "number",
                 "file_name": "text", "split": "text", "sent_ids": "list", "sentences": "list", "image": "mapping",
                 "annotation": "mapping"},
     ),
     "refcoco_mirror": SourceFormat(
-        open_rows=open_records_of, read=read_mirrored, url="https://github.com/lichengunc/refer", licence="CC-BY-4.0",
+        open_rows=open_records_of, read=read_mirrored, url="https://github.com/lichengunc/refer", licence="unknown",
         fields={"captions": "list", "bbox": "list", "image_path": "text?", "image": "image?", "ref_id": "any?",
                 "split": "text?"},
     ),

@@ -7,13 +7,20 @@ from vl2.corpus.source import Source
 from vl2.corpus.sources.conversations import CONVERSATIONS
 from vl2.corpus.sources.detection import DETECTION
 from vl2.corpus.sources.flickr30k import FLICKR30K
+from vl2.corpus.sources.folders import FOLDERS
+from vl2.corpus.sources.formulas import FORMULAS
 from vl2.corpus.sources.grit import GRIT
 from vl2.corpus.sources.interleaved import INTERLEAVED
 from vl2.corpus.sources.pictures import Pictures, folder_of
+from vl2.corpus.sources.question_table import QUESTIONS
 from vl2.corpus.sources.refcoco import REFERENCES
+from vl2.corpus.sources.regions import REGIONS
+from vl2.corpus.sources.screens import SCREENS
 from vl2.corpus.sources.source_format import SourceFormat, SourceRows
 from vl2.corpus.sources.tables import TABLES
+from vl2.corpus.sources.text_pairs import TEXT_PAIRS
 from vl2.corpus.sources.visual_genome import VISUAL_GENOME
+from vl2.corpus.sources.web_pages import WEB_PAGES
 from vl2.corpus.sources.wit import WIT
 from vl2.data.records import RecordList, open_records
 
@@ -27,6 +34,13 @@ SOURCES: dict[str, SourceFormat] = {
     **CONVERSATIONS,
     **INTERLEAVED,
     **WIT,
+    **WEB_PAGES,
+    **TEXT_PAIRS,
+    **SCREENS,
+    **REGIONS,
+    **QUESTIONS,
+    **FORMULAS,
+    **FOLDERS,
 }
 
 

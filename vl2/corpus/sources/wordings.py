@@ -41,7 +41,7 @@ def document(pieces: Sequence[str | ImageSource]) -> tuple[tuple[Message, ...], 
     kept = [piece for piece in pieces if not isinstance(piece, str) or piece.strip()]
     while kept and not isinstance(kept[-1], str):
         kept.pop()
-    texts = [piece.strip() for piece in kept if isinstance(piece, str)]
+    texts = [_trimmed(piece) for piece in kept if isinstance(piece, str)]
     if not texts:
         raise RowError("a document without text")
     images = tuple(piece for piece in kept if isinstance(piece, ImageSource))
@@ -50,9 +50,14 @@ def document(pieces: Sequence[str | ImageSource]) -> tuple[tuple[Message, ...], 
     if not head:  # text alone: its first line asks for the others
         first, _, rest = "\n\n".join(texts).partition("\n")
         head, tail = ([first], [rest]) if rest.strip() else ([""], [first])
-    answer = "\n\n".join(piece.strip() for piece in tail if isinstance(piece, str))
+    answer = "\n\n".join(_trimmed(piece) for piece in tail if isinstance(piece, str))
     messages = (Message("user", _parts(head)), Message("assistant", (TextPart(answer),)))
     return to_messages(messages, len(images)), images, "\n\n".join(texts)
+
+
+def _trimmed(piece: str) -> str:
+    """Return a text without blank lines around it; the indent of its first line is kept, as code has one."""
+    return piece.strip("\r\n").rstrip()
 
 
 def _parts(pieces: Sequence[str | ImageSource]) -> tuple[Part, ...]:
@@ -62,5 +67,5 @@ def _parts(pieces: Sequence[str | ImageSource]) -> tuple[Part, ...]:
             parts.append(ImagePart())
         else:
             opening = "\n" if parts and isinstance(parts[-1], ImagePart) else ""
-            parts.append(TextPart(f"{opening}{piece.strip()}\n"))
+            parts.append(TextPart(f"{opening}{_trimmed(piece)}\n"))
     return tuple(parts)
