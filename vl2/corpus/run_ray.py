@@ -57,7 +57,11 @@ class RayExecutor:
 
 
 def _do(work: Callable[[int], int], block: int, folder: str) -> int:
-    os.chdir(folder)  # a recipe's paths are relative to where the run was started
+    try:
+        os.chdir(folder)  # a recipe's paths are relative to where the run was started
+    except OSError:
+        do = "Start the run in a folder that all nodes share, at the same path."
+        raise VL2Error(folder, "is not there on a node of the cluster", do=do) from None
     return work(block)
 
 

@@ -6,10 +6,13 @@ import os
 import time
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.corpus.run.sources import contents
 from tests.corpus.run.test_run import recipe_in, run
+from vl2.cli import app
 from vl2.core.errors import ConfigError, VL2Error
+from vl2.corpus import run_ray
 from vl2.corpus.run import run_recipe
 from vl2.corpus.run_ray import RETRIES, RayExecutor
 
@@ -87,6 +90,16 @@ def test_what_a_block_raises_is_told_as_it_is(cluster):
             list(executor.run(deadly, range(1)))
 
 
-def test_no_workers_are_refused():
+def test_a_node_without_the_folder_says_so(tmp_path):
+    with pytest.raises(VL2Error, match="is not there on a node of the cluster"):
+        run_ray._do(abs, 1, str(tmp_path / "gone"))
+
+
+def test_no_workers_and_an_address_for_the_other_executor_are_refused(sources, tmp_path):
     with pytest.raises(ConfigError, match="too few"):
         RayExecutor(0)
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"out: {tmp_path}/run\nsources: [{{name: a, path: {sources[0].path}}}]\n", encoding="utf-8")
+    told = CliRunner().invoke(app, ["corpus", "run", str(recipe), "--ray-address", "10.0.0.1:6379"])
+    assert told.exit_code == 2 and "Add --executor ray." in told.stderr
+    assert not (tmp_path / "run").exists()

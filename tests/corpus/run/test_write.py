@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from tests.corpus.run.sources import NUM_DRAWN, grounded, recipe_of, silent
+from vl2.cli import app
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart
 from vl2.corpus import write_mds
@@ -86,6 +89,16 @@ def test_every_file_of_a_format_is_in_its_manifest(out, name):
     told = {file.name for receipt in read_manifest(folder) for file in receipt.files}
     assert {path for path in found if not path.startswith("done/")} == {*told, "manifest.jsonl"}
     assert find_damaged(folder) == []
+
+
+@pytest.mark.parametrize("name", ["energon/.nv-meta/index.sqlite", "energon/00000001.tar.idx", "mds/index.json"])
+def test_damage_of_what_stands_beside_shards_is_found(out, tmp_path, name):
+    copy = shutil.copytree(out, tmp_path / "run")
+    data = (copy / name).read_bytes()
+    (copy / name).write_bytes(data[:-1] + b"?")
+    format_, _, inside = name.partition("/")
+    told = CliRunner().invoke(app, ["corpus", "verify", str(copy / format_)])
+    assert (told.exit_code, told.stdout) == (1, f"{inside} is missing, or is not what was written.\n")
 
 
 def test_a_block_of_large_images_is_several_shards_of_mds(tmp_path, monkeypatch):
