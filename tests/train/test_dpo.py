@@ -134,7 +134,7 @@ def test_it_learns_to_prefer_on_pairs_that_it_has_not_seen(pairs, tmp_path):
     tuner = build_preference(config(pairs, tmp_path / "run", rank=4, epochs=6.0, learning_rate=2e-3, eval_every=6))
     before = tuner.lesson.look().measures
     looks = []
-    tuner.run(lambda progress: looks.append(progress.look.measures) if progress.look else None)
+    tuner.run(lambda step: looks.append({"loss": step.eval_loss, **step.held_out}) if step.held_out else None)
     best = min(looks, key=lambda look: look["loss"])
     assert before["accuracy"] == 0 and before["loss"] == pytest.approx(math.log(2), abs=1e-5)
     assert best["accuracy"] == 1.0 and best["margin"] > 0.5 and best["loss"] < 0.5
@@ -148,8 +148,8 @@ def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(changed, pairs, tmp_
     class StoppedError(Exception):
         pass
 
-    def stop(progress):
-        if progress.step == 2:
+    def stop(figures):
+        if figures.step == 2:
             raise StoppedError
 
     with pytest.raises(StoppedError):

@@ -75,8 +75,8 @@ def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(pictures, tmp_path):
     class StoppedError(Exception):
         pass
 
-    def stop(progress):
-        if progress.step == 3:  # one step behind the last checkpoint
+    def stop(figures):
+        if figures.step == 3:  # one step behind the last checkpoint
             raise StoppedError
 
     with pytest.raises(StoppedError):

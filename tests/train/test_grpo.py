@@ -178,7 +178,7 @@ def test_it_learns_what_is_rewarded(squares, tmp_path):
     )  # fmt: skip
     tuner, rewards = build(settings), []
     before = tuner.lesson.look()
-    tuner.run(lambda progress: rewards.append(progress.measures["reward"]))
+    tuner.run(lambda figures: rewards.append(figures.others["reward"]))
     assert len(rewards) == 8
     assert sum(rewards[-2:]) / 2 > sum(rewards[:2]) / 2 + 0.1
     assert tuner.standing.best_score > before.score
@@ -192,8 +192,8 @@ def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(changed, squares, tm
     class StoppedError(Exception):
         pass
 
-    def stop(progress):
-        if progress.step == len(changed) + 1:  # with two updates in the middle of a round
+    def stop(figures):
+        if figures.step == len(changed) + 1:  # with two updates in the middle of a round
             raise StoppedError
 
     with pytest.raises(StoppedError):

@@ -10,7 +10,7 @@ import typer
 from vl2.cli.guard import remember_debug
 
 if TYPE_CHECKING:
-    from vl2.train.tuner import Progress, Tuner
+    from vl2.train.tuner import Tuner
 
 T = TypeVar("T")
 
@@ -38,20 +38,9 @@ def settings(
 
 def run_tuner(tuner: Tuner) -> None:
     """Run a tuning and say where its best is."""
-    best = tuner.run(show_progress)
+    best = tuner.run(is_shown=True)
     for reason, number in tuner.lesson.skipped.items():
         typer.echo(f"{number} times a sample was left out: {reason}.", err=True)
     typer.echo(f"The best is that of step {tuner.standing.best_step}: {best}", err=True)
     flag = "--adapter" if tuner.config.rank else "--model"
     typer.echo(f'vl2 ask IMAGE "QUESTION" {flag} {best}', err=True)
-
-
-def show_progress(progress: Progress) -> None:
-    """Write a line whenever held-out samples were looked at."""
-    if progress.look is None:
-        return
-    learned, held_out = (
-        ", ".join(f"{name} {value:.3f}" for name, value in measures.items())
-        for measures in (progress.measures, progress.look.measures)
-    )
-    typer.echo(f"step {progress.step} of {progress.num_steps}: {learned}; held out: {held_out}", err=True)

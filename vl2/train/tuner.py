@@ -60,19 +60,6 @@ class Learned:
         return sum(int((batch.documents != PADDING).sum()) for batch in self.batches)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Progress:
-    """One step, as it is logged and shown."""
-
-    step: int
-    num_steps: int
-    grad_norm: float
-    rate: float
-    tokens_per_second: float
-    measures: Measures
-    look: Look | None = None
-
-
 class Lesson(Protocol):
     """What is learned from, and how."""
 
@@ -121,24 +108,26 @@ class Tuner:
         self.standing = Standing()
         self.guard = SpikeGuard()
 
-    def run(self, show: Callable[[Progress], None] = lambda progress: None) -> Path:
+    def run(self, follow: Callable[[StepFigures], None] = lambda figures: None, *, is_shown: bool = False) -> Path:
         """Train to the end or until looking stops helping. Returns the folder of the best adapter or model."""
         self.out.mkdir(parents=True, exist_ok=True)
         self._resume()
         self.tuned.model.train()
-        with self._watcher() as watch:
+        with self._watcher(is_shown=is_shown) as watch:
             while self.standing.step < self.num_steps and self.standing.looks_since_best < self.config.patience:
-                progress, figures = self._step(watch)
-                if self.standing.step % self.eval_every == 0 or self.standing.step == self.num_steps:
+                figures = self._step(watch)
+                is_due = figures.step % self.eval_every == 0 or figures.step == self.num_steps
+                if is_due:
                     look = self.lesson.look()
                     self._remember(look)
-                    progress, figures = replace(progress, look=look), _with_look(figures, look)
-                    self._save()
+                    figures = _with_look(figures, look)
                 watch(figures)
-                show(progress)
+                if is_due:
+                    self._save()
+                follow(figures)
         return self.out / "best"
 
-    def _step(self, watch: Watcher) -> tuple[Progress, StepFigures]:
+    def _step(self, watch: Watcher) -> StepFigures:
         began, rate = time.monotonic(), self._rate(self.standing.step)
         learned = self.lesson.learn(self.standing.step)
         norm = float(nn.utils.clip_grad_norm_([one.parameter for one in self.moved], self.config.clip))
@@ -153,17 +142,13 @@ class Tuner:
         if verdict == "stop":
             watch(figures)
             raise self._stopped(learned)
-        progress = Progress(
-            step=self.standing.step, num_steps=self.num_steps, grad_norm=norm, rate=rate,
-            tokens_per_second=figures.tokens / figures.seconds, measures=learned.measures,
-        )  # fmt: skip
-        return progress, figures
+        return figures
 
-    def _watcher(self) -> Watcher:
+    def _watcher(self, *, is_shown: bool) -> Watcher:
         return Watcher(
             self.out, num_steps=self.num_steps, first_step=self.standing.step, meter=self.meter,
             log_every=max(1, self.num_steps // LINES), config=asdict(self.config),
-            wandb_project=self.config.wandb_project, is_shown=False,
+            wandb_project=self.config.wandb_project, is_shown=is_shown,
         )  # fmt: skip
 
     def _figures(self, learned: Learned, norm: float, rate: float, seconds: float) -> StepFigures:

@@ -130,6 +130,17 @@ def test_what_is_shown(tmp_path):
     assert "50/100" in out.getvalue() and "8 min 20 s left" in out.getvalue()
 
 
+def test_plain_lines_come_now_and_then_and_wherever_there_is_news():
+    out, now = io.StringIO(), [0.0]
+    screen = Screen(num_steps=60, console=Console(file=out, width=200), clock=lambda: now[0])
+    for step in range(1, 61):
+        now[0] += 1.0
+        screen.write(LogLine(step=step, num_steps=60, eval_loss=0.5 if step == 25 else None, others={"reward": 0.25}))
+    told = out.getvalue().splitlines()
+    assert [int(line.split()[1]) for line in told] == [1, 11, 21, 25, 35, 45, 55, 60]
+    assert told[3] == "step 25 of 60: held-out loss 0.5000, reward 0.25"
+
+
 def test_time_left_and_durations():
     assert seconds_left(LogLine(step=1, num_steps=10)) is None
     assert [duration(seconds) for seconds in (5, 65, 3700, 90000)] == ["5 s", "1 min 05 s", "1 h 01 min", "1 d 01 h"]

@@ -1,8 +1,10 @@
-"""What a person sees of a run: a line that moves on a terminal, plain lines elsewhere. Both go to stderr."""
+"""What a person sees of a run: lines that move on a terminal, plain ones now and then elsewhere. Both go to stderr."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+import time
+from collections.abc import Callable, Iterator
 
 from rich.console import Console, Group
 from rich.live import Live
@@ -10,17 +12,23 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from vl2.train.watch.line import LogLine
+from vl2.train.watch.line import HELD_OUT, LogLine
 
 GIGA, BAR_WIDTH = 1e9, 40
+PAUSE_S = 10.0  # between two plain lines
+MOST_OTHERS = 4  # figures that only this kind of run has, in a line
 MINUTE, HOUR, DAY = 60, 3600, 86400
 
 
 class Screen:
     """Shows lines; on a terminal the latest stays at the bottom, and what is worth keeping scrolls by."""
 
-    def __init__(self, *, num_steps: int, first_step: int = 0, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True)
+    def __init__(
+        self, *, num_steps: int, first_step: int = 0, console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self.console, self.clock = console or Console(stderr=True), clock
+        self._next_s = -math.inf  # when the next plain line is due
         self._live: Live | None = None
         if self.console.is_terminal:
             first = _moving(LogLine(step=first_step, num_steps=num_steps))
@@ -31,12 +39,14 @@ class Screen:
         """Show a line."""
         for spike in line.spikes:
             self._print(f"step {spike.step} left out: {spike.reason}")
-        if self._live is None:
+        held_out = list(_held_out(line))
+        if self._live is not None:
+            if held_out:
+                self._print(f"step {line.step}: {', '.join(held_out)}")
+            self._live.update(_moving(line), refresh=True)
+        elif held_out or line.step == line.num_steps or self.clock() >= self._next_s:
             self._print(f"step {line.step} of {line.num_steps}: {', '.join(told_of(line))}")
-            return
-        if line.eval_loss is not None:
-            self._print(f"step {line.step}: held out {line.eval_loss:.4f}")
-        self._live.update(_moving(line), refresh=True)
+            self._next_s = self.clock() + PAUSE_S
 
     def close(self) -> None:
         """Leave the last line where it stands."""
@@ -60,8 +70,9 @@ def told_of(line: LogLine) -> Iterator[str]:
     """Yield the figures of a line for people, the most wanted first."""
     if line.loss is not None:
         yield f"loss {line.loss:.4f}"
-    if line.eval_loss is not None:
-        yield f"held out {line.eval_loss:.4f}"
+    yield from _held_out(line)
+    own = [f"{name} {value:.3g}" for name, value in line.others.items() if not name.startswith(HELD_OUT)]
+    yield from own[:MOST_OTHERS]
     if seconds := seconds_left(line):
         yield f"{duration(seconds)} left"
     if line.tokens_per_second:
@@ -84,6 +95,12 @@ def told_of(line: LogLine) -> Iterator[str]:
         yield "rate " + " ".join(f"{part} {rate:.2g}" for part, rate in line.learning_rates.items())
     if line.skipped:
         yield f"{sum(line.skipped.values()):,} samples skipped"
+
+
+def _held_out(line: LogLine) -> Iterator[str]:
+    if line.eval_loss is not None:
+        yield f"{HELD_OUT}loss {line.eval_loss:.4f}"
+    yield from (f"{name} {value:.3g}" for name, value in line.others.items() if name.startswith(HELD_OUT))
 
 
 def seconds_left(line: LogLine) -> float | None:
