@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from tests.corpus.pipelines.fixtures import SOURCES, write_sources, write_teacher
+from tests.corpus.pipelines.fixtures import NUM_ROWS, SOURCES, write_sources, write_teacher
 from vl2.cli import app
 from vl2.corpus.recipe import load_recipe
 from vl2.corpus.step import is_kept
@@ -68,6 +69,24 @@ def test_a_recipe_runs_to_its_report(name, tmp_path, monkeypatch):
     assert all(row.provenance["parents"] for row in changed)
     assert len(changed) >= LEAST_CHANGED.get(name, 1.0) * len(kept)
     assert list((out / "webdataset").glob("*.tar"))
+
+
+def test_a_run_ends_where_its_budget_does_and_goes_on_with_a_larger_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_sources(tmp_path, ["hinted"])
+    write_teacher(tmp_path)
+    service = tmp_path / "recipes" / "teacher" / "local.yaml"
+    told = service.read_text()
+    service.write_text(told.replace("budget: 1.0", "budget: 0.007"))
+    words = ["corpus", "run", str(RECIPES / "general_vqa.yaml"), "--workers", "2"]  # as two processes of their own
+    ended = CliRunner().invoke(app, words)
+    assert ended.exit_code != 0 and "the budget is spent" in f"{ended.output}{ended.exception}"
+    spent = [json.loads(line) for path in (tmp_path / "runs/corpus/teacher").glob("*.jsonl") for line in path.open()]
+    assert 0 < len(spent) < NUM_ROWS and sum(entry["cost"] for entry in spent) <= 0.007
+    service.write_text(told)
+    assert CliRunner().invoke(app, words).exit_code == 0
+    paid = [json.loads(line) for path in (tmp_path / "runs/corpus/teacher").glob("*.jsonl") for line in path.open()]
+    assert len(paid) == len({entry["key"] for entry in paid}) == NUM_ROWS
 
 
 def test_every_recipe_of_a_pipeline_is_run():

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass, replace
 
-from vl2.core.sample import BoxesPart, ImagePart, Message, Part, Sample, TextPart
+from vl2.core.sample import BoxesPart, Part, Sample, TextPart
 from vl2.corpus.filters.language import main_language
 from vl2.corpus.grounding.targets import Target, checked, is_plain, size_of, targets_of
+from vl2.corpus.grounding.turns import converse
 from vl2.corpus.grounding.wording import Language, ask_for, say
 from vl2.corpus.rewriting import dice_of
 from vl2.data.faults import RowError
@@ -37,17 +37,10 @@ class LocateElements:
             turns.append((ask_for("element", _language(target.label), dice, target.label), target))
         if not turns:
             raise RowError("no element that can be asked for")
-        return checked(replace(sample, messages=_converse(turns, dice), images=sample.images[:1], answers=(),
-                               objects=tuple(item for item in sample.objects if item.image == 0)))  # fmt: skip
-
-
-def _converse(turns: list[tuple[tuple[Part, ...], Target]], dice: random.Random) -> tuple[Message, ...]:
-    messages: list[Message] = []
-    for number, (question, target) in enumerate(dice.sample(turns, len(turns))):
-        opening: tuple[Part, ...] = (ImagePart(), TextPart("\n")) if number == 0 else ()
-        messages.append(Message("user", (*opening, *question)))
-        messages.append(Message("assistant", (BoxesPart(target.label, target.boxes),)))
-    return tuple(messages)
+        shown = [(question, (BoxesPart(target.label, target.boxes),)) for question, target in turns]
+        dice.shuffle(shown)
+        objects = tuple(item for item in sample.objects if item.image == 0)
+        return checked(replace(sample, messages=converse(shown), images=sample.images[:1], answers=(), objects=objects))
 
 
 def _language(text: str) -> Language:

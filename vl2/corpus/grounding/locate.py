@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 
 from vl2.core.errors import ConfigError
-from vl2.core.sample import BoxesPart, ImagePart, Message, Part, Sample, TextPart
+from vl2.core.sample import BoxesPart, Sample, TextPart
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.negatives import Names, absent_names, crossed_names
 from vl2.corpus.grounding.targets import Target, checked, is_plain, size_of, targets_of
+from vl2.corpus.grounding.turns import Turn, converse
 from vl2.corpus.grounding.wording import Language, ask_for, pick_language, say
 from vl2.corpus.grounding.wordnet import load_wordnet
 from vl2.corpus.rewriting import dice_of
@@ -59,7 +60,7 @@ class Locate:
         if not turns:
             raise RowError("no object that can be asked for")
         dice.shuffle(turns)
-        return checked(replace(sample, messages=_converse(turns), images=sample.images[:1],
+        return checked(replace(sample, messages=converse(turns), images=sample.images[:1],
                                objects=tuple(objects), answers=()))  # fmt: skip
 
     def _absent(self, present: Sequence[str], dice: random.Random) -> list[str]:
@@ -67,16 +68,13 @@ class Locate:
         found = absent_names(present, crossed, self.names), absent_names(present, self.candidates, self.names)
         return [name for names in found for name in dice.sample(names, len(names))]  # the hardest first
 
-    def _present(self, target: Target, sample: Sample, dice: random.Random) -> _Turn:
+    def _present(self, target: Target, sample: Sample, dice: random.Random) -> Turn:
         label, language = _called(target.label, sample, dice, self)
         return ask_for("locate", language, dice, label), (BoxesPart(label, target.boxes),)
 
-    def _denied(self, name: str, sample: Sample, dice: random.Random) -> _Turn:
+    def _denied(self, name: str, sample: Sample, dice: random.Random) -> Turn:
         label, language = _called(name, sample, dice, self)
         return ask_for("locate", language, dice, label), (TextPart(say("absent", language, dice, label)),)
-
-
-_Turn = tuple[tuple[Part, ...], tuple[Part, ...]]
 
 
 def chinese_of(label: str, sample: Sample, names: Names) -> str | None:
@@ -95,14 +93,6 @@ def _called(label: str, sample: Sample, dice: random.Random, settings: Locate) -
         if chinese is not None:
             return chinese, "zh"
     return label, "en"
-
-
-def _converse(turns: Sequence[_Turn]) -> tuple[Message, ...]:
-    messages: list[Message] = []
-    for number, (question, answer) in enumerate(turns):
-        opening: tuple[Part, ...] = (ImagePart(), TextPart("\n")) if number == 0 else ()
-        messages += [Message("user", (*opening, *question)), Message("assistant", answer)]
-    return tuple(messages)
 
 
 def _expand(told: str, names: Names) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """Page: HTML of strangers as Chromium shows it: a picture and the text that can be seen. Nothing else is loaded.
 
-The page comes from a server of this process under a policy that forbids scripts, forms, navigation and every address;
-the browser runs in a network of its own where that is allowed, and knows no other host in any case.
+The page comes from a server of this process under a policy that forbids scripts, forms, navigation and every address,
+and the browser knows no other host.
 """
 
 from __future__ import annotations
