@@ -62,6 +62,7 @@ def _go_on(folder: Path, attention: str, name: str, number: int) -> None:
 def _fail(folder: Path, run: Run, snapshots: Snapshots) -> None:
     """Let the disk be full for one process: the save fails for all, and leaves nothing."""
     before = sorted((folder / "run").iterdir())
+    dist.barrier()  # until all have looked
     write = dcp.FileSystemWriter.write_data
     if dist.get_rank() == 1:
         dcp.FileSystemWriter.write_data = _full  # type: ignore[method-assign]
