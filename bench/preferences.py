@@ -32,7 +32,7 @@ from vl2.train.rewards import iou_reward, truth_of
 from vl2.train.rewards.truth import text_of
 from vl2.train.rollout import Ask, QuestionReader
 from vl2.train.tuned import Tuned
-from vl2.train.tuner import Progress
+from vl2.train.watch import StepFigures
 
 TRAIN_SEED, HELD_OUT_SEED = 101, 202
 NUM_TRAIN, NUM_HELD_OUT = 400, 128
@@ -178,10 +178,9 @@ def rounded(measures: dict[str, float]) -> dict[str, float]:
     return {name: round(value, 4) for name, value in measures.items()}
 
 
-def show(progress: Progress) -> None:
+def show(figures: StepFigures) -> None:
     """Print a step."""
-    look = rounded(progress.look.measures) if progress.look else ""
-    print(f"{progress.step}/{progress.num_steps}", rounded(progress.measures), look, flush=True)
+    print(figures.step, round(figures.loss, 4), rounded(figures.others), rounded(figures.held_out), flush=True)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""GRPO: groups of answers to one question, drawn by the model as it is, learned from by what each earns (2024)."""
+"""GRPO (DeepSeekMath, 2024): groups of answers to one question, drawn by the model as it is, and what each earns."""
 
 from __future__ import annotations
 
