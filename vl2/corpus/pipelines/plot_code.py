@@ -32,6 +32,7 @@ class PlotCode:
 
     least_lines: int = 5  # of code, as DeepSeek-VL had it
     likeness: float = 0.9  # of both pictures; 0: the row takes the picture that the code draws
+    code_before: bool = True  # of a notebook: where a cell alone does not run, with the cells before it
     caps: Caps = field(default_factory=Caps)
     seed: int = 0
 
@@ -41,6 +42,10 @@ class PlotCode:
         if count_lines(code) < self.least_lines:
             raise RowError("too few lines of code")
         ran = run_code(code, self.caps)
+        before = sample.provenance.get("code_before")
+        if ran.problem and self.code_before and isinstance(before, str):
+            code = f"{before.rstrip()}\n\n{code}"
+            ran = run_code(code, self.caps)
         if ran.problem:
             raise RowError(f"code that {ran.problem}")
         drawn = [data for name, data in ran.files.items() if name.lower().endswith(_PICTURES)]
