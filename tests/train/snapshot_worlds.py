@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ from vl2.parallel.mesh import Meshes
 from vl2.parallel.plan import ParallelPlan
 
 NUM_LANES = 4
+SMALL_FILE = 1 << 14  # bytes; the weights of the least toy have ten times as many
 LANES = list(range(NUM_LANES))
 
 
@@ -47,6 +49,17 @@ def world(folder: Path, name: str, rank: int, size: int) -> Iterator[None]:
         yield
     finally:
         dist.destroy_process_group()
+
+
+@contextmanager
+def small_files() -> Iterator[None]:
+    """Let no file grow larger than SMALL_FILE, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_FILE, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def wait_for(path: Path) -> None:

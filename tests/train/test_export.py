@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.cli.running import run as run_verb
-from tests.train.snapshot_worlds import Run, different, little, world
+from tests.train.snapshot_worlds import Run, different, little, small_files, world
 from vl2.core.errors import VL2Error
 from vl2.corpus.pocket.vocabulary import write_processor
 from vl2.parallel.plan import ParallelPlan
@@ -79,6 +79,13 @@ def test_what_cannot_be_converted_is_one_line(trained, processor, tmp_path):
         convert(str(tmp_path / "model"), processor)
     with pytest.raises(VL2Error, match="holds something already"):
         convert(str(trained[0]), processor)
+
+
+def test_a_full_disk_leaves_no_half_of_a_start(trained, processor, tmp_path):
+    convert(str(trained[0]), tmp_path / "model")
+    with small_files(), pytest.raises(VL2Error, match="cannot be written: .*File too large"):
+        convert(str(tmp_path / "model"), tmp_path / "start")
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_broken_snapshot_is_passed_over_with_a_warning(trained, tmp_path):

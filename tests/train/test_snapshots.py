@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-import resource
 import warnings
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.train.snapshot_worlds import LANES, Run, different, little, world
+from tests.train.snapshot_worlds import LANES, Run, different, little, small_files, world
 from vl2.core.errors import VL2Error
 from vl2.parallel.plan import ParallelPlan
 from vl2.train.snapshot_folder import (
@@ -31,7 +29,6 @@ from vl2.train.snapshot_load import load_weights
 from vl2.train.snapshots import Snapshots
 
 ALONE = ParallelPlan()
-SMALL_FILE = 1 << 16  # bytes; a snapshot of the toy has ten times as many
 
 
 @pytest.fixture(autouse=True)
@@ -57,17 +54,6 @@ def saved_run(folder: Path, *steps: int, keep_last: int = 3) -> tuple[Run, Snaps
 
 def names(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.iterdir())
-
-
-@contextmanager
-def small_files():
-    """Let no file grow larger than SMALL_FILE, as on a disk that is full."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (SMALL_FILE, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_nothing_is_restored_from_nothing(folder):

@@ -18,7 +18,7 @@ from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.load import check_stored, common_dtype, fill
 from vl2.weights.save import config_to_dict, save_weights
 from vl2.weights.stored import INDEX_FILE, SINGLE_FILE, open_tensors
-from vl2.weights.write import CONFIG_FILE, copy_companions
+from vl2.weights.write import CONFIG_FILE, copy_companions, new_directory
 
 TOKENIZER_FILE = "tokenizer.json"
 
@@ -71,9 +71,7 @@ def start_run(model_folder: Path, folder: Path) -> None:
     config = VL2Config.from_file(model_folder / CONFIG_FILE)
     if config.quantization_config is not None:
         raise VL2Error(str(model_folder), "is quantised, which cannot be trained", do="Start from the whole weights.")
-    if folder.exists() and any(folder.iterdir()):
-        raise VL2Error(str(folder), "holds something already", do="Choose a new directory.")
-    with open_tensors(model_folder) as stored:
+    with new_directory(folder) as draft, open_tensors(model_folder) as stored:
         dtype = common_dtype(stored.headers)
         model = empty_model(config, dtype)
         check_stored(model, stored.headers)
@@ -88,5 +86,5 @@ def start_run(model_folder: Path, folder: Path) -> None:
             return value
 
         manifest = Manifest(step=0, config=config_to_dict(config, dtype), stream=None, extra={}, random=())
-        write_snapshot(folder, manifest, empty, read)
-    copy_companions(model_folder, folder)
+        write_snapshot(draft, manifest, empty, read)
+        copy_companions(model_folder, draft)

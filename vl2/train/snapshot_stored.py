@@ -12,10 +12,13 @@ import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.default_planner import DefaultLoadPlanner, DefaultSavePlanner
 from torch.distributed.checkpoint.metadata import MetadataIndex
+from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
+from torch.distributed.checkpoint.storage import WriteResult
 
 from vl2.core.errors import VL2Error
 from vl2.model import VL2Config
 from vl2.train.snapshot_folder import INCOMPLETE, MANIFEST, Manifest, read_manifest, seal, snapshot_path, snapshots_in
+from vl2.train.snapshot_group import reason
 from vl2.train.snapshot_tensors import saved_in
 
 
@@ -63,8 +66,8 @@ def newest_snapshot(path: Path) -> StoredSnapshot:
         except VL2Error as error:
             reasons.append(str(error))
             continue
-        for reason in reasons:
-            warnings.warn(f"An older snapshot is used. {reason}", stacklevel=2)
+        for why in reasons:
+            warnings.warn(f"An older snapshot is used. {why}", stacklevel=2)
         return snapshot
     raise VL2Error(str(path), f"no snapshot that is whole; {reasons[0]}" if reasons else "holds no snapshot")
 
@@ -76,8 +79,27 @@ def write_snapshot(
     draft = snapshot_path(folder, manifest.step).with_suffix(INCOMPLETE)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # as it should be
-        dcp.save(dict(tensors), storage_writer=dcp.FileSystemWriter(draft), planner=_ReadWhenDue(read), no_dist=True)
+        try:
+            dcp.save(dict(tensors), storage_writer=SnapshotWriter(draft), planner=_ReadWhenDue(read), no_dist=True)
+        except dcp.CheckpointException as error:  # which is no Exception
+            raise VL2Error(
+                str(folder), f"cannot be written: {reason(error)}", do="Look whether the disk is full."
+            ) from error
     return seal(draft, manifest)
+
+
+class SnapshotWriter(dcp.FileSystemWriter):
+    """Writes one process's part of a snapshot."""
+
+    def write_data(self, plan: SavePlan, planner: SavePlanner) -> torch.futures.Future[list[WriteResult]]:
+        """Write, and raise what went wrong first: torch's writer of tensors hides that a disk is full."""
+        try:
+            return super().write_data(plan, planner)
+        except (OSError, RuntimeError) as error:
+            first: BaseException = error
+            while first.__context__ is not None:
+                first = first.__context__
+            raise first from None
 
 
 class _ReadWhenDue(DefaultSavePlanner):

@@ -14,9 +14,7 @@ import torch.distributed as dist
 import torch.distributed.checkpoint as dcp
 from torch import Tensor
 from torch.distributed.checkpoint.default_planner import DefaultSavePlanner
-from torch.distributed.checkpoint.planner import SavePlan, SavePlanner
 from torch.distributed.checkpoint.staging import DefaultStager, StagingOptions
-from torch.distributed.checkpoint.storage import WriteResult
 
 from vl2.core.errors import VL2Error
 from vl2.data.lane_state import StreamState
@@ -35,6 +33,7 @@ from vl2.train.snapshot_folder import (
 from vl2.train.snapshot_group import gathered, own_group, reason, told
 from vl2.train.snapshot_load import load_snapshot
 from vl2.train.snapshot_random import random_state
+from vl2.train.snapshot_stored import SnapshotWriter
 from vl2.train.snapshot_tensors import state_of, weights_of
 from vl2.weights.save import config_to_dict
 
@@ -140,7 +139,7 @@ class Snapshots:
         draft = snapshot_path(self.folder, own.step).with_suffix(INCOMPLETE)
         try:
             dcp.save(
-                tensors, storage_writer=_Writer(draft), process_group=group,
+                tensors, storage_writer=SnapshotWriter(draft), process_group=group,
                 planner=DefaultSavePlanner(flatten_state_dict=False),
             )  # fmt: skip
             everywhere = gathered(group, own)
@@ -163,18 +162,6 @@ class Snapshots:
     def _warn(self, text: str) -> None:
         if dist.get_rank() == 0:
             warnings.warn(text, stacklevel=3)
-
-
-class _Writer(dcp.FileSystemWriter):
-    def write_data(self, plan: SavePlan, planner: SavePlanner) -> torch.futures.Future[list[WriteResult]]:
-        """Write, and raise what went wrong first: torch's writer of tensors hides that a disk is full."""
-        try:
-            return super().write_data(plan, planner)
-        except (OSError, RuntimeError) as error:
-            first: BaseException = error
-            while first.__context__ is not None:
-                first = first.__context__
-            raise first from None
 
 
 def _joined(manifests: list[Manifest]) -> Manifest:
