@@ -92,7 +92,9 @@ def told_of(line: LogLine) -> Iterator[str]:
     if line.max_violation is not None:
         yield f"MaxVio {line.max_violation:.2f}"
     if line.learning_rates:
-        yield "rate " + " ".join(f"{part} {rate:.2g}" for part, rate in line.learning_rates.items())
+        rates = {f"{rate:.2g}" for rate in line.learning_rates.values()}
+        told = [f"{part} {rate:.2g}" for part, rate in line.learning_rates.items()] if len(rates) > 1 else rates
+        yield f"rate {' '.join(told)}"
     if line.skipped:
         yield f"{sum(line.skipped.values()):,} samples skipped"
 
