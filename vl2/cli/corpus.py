@@ -58,6 +58,39 @@ def run(
 
 
 @app.command(epilog=EXIT_CODES)
+def sources(debug: Debug = False) -> None:
+    """List the published sets that can be read, with their licences and where they are from."""
+    from vl2.corpus.sources.table import SOURCES
+
+    width = max(map(len, SOURCES))
+    for name, kind in SOURCES.items():
+        typer.echo(f"{name:{width}}  {kind.licence}  {kind.url}".rstrip())
+
+
+@app.command(epilog=EXIT_CODES)
+def check_source(
+    format_: Annotated[str, typer.Argument(metavar="FORMAT", help="A name that `vl2 corpus sources` lists.")],
+    path: Annotated[str, typer.Argument(help="Its file, folder, pattern or archive.")],
+    images: Annotated[str | None, typer.Option(help="Where its images lie; a folder or a zip archive.")] = None,
+    split: Annotated[str, typer.Option(help="The split that is wanted, where rows tell theirs.")] = "train",
+    debug: Debug = False,
+) -> None:
+    """Look at every row of a published set: how many can be used, images that miss, fields that drifted, licences."""
+    from vl2.corpus.source import Source
+    from vl2.corpus.sources.check import check_source as look
+
+    found = look(Source(name=format_, format=format_, path=path, images=images, split=split))
+    typer.echo(f"{found.num_rows:,} rows, {found.num_usable:,} usable")
+    typer.echo(f"{found.num_images:,} images, {found.num_missing:,} missing, {found.num_unknown:,} of no known format")
+    lists = {"skipped": found.skipped, "missing field": found.missing_fields, "unknown field": found.unknown_fields,
+             "changed field": found.changed_fields, "licence": found.licences}  # fmt: skip
+    for title, counts in lists.items():
+        for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+            typer.echo(f"{title}: {name}: {count:,}")
+    raise typer.Exit(0 if found.is_sound else CHECK_FAILED)
+
+
+@app.command(epilog=EXIT_CODES)
 def verify(
     folder: Annotated[Path, typer.Argument(metavar="SHARDS", help="A folder with a manifest, as RUN/webdataset.")],
     debug: Debug = False,

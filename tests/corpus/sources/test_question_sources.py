@@ -184,7 +184,7 @@ def test_an_archive_of_rows_cannot_lead_out_of_it(tmp_path):
     ("name", "row", "question", "answer", "gold"),
     [
         ("gsm8k", {"question": "How many?", "answer": "2+2=<<2+2=4>>4 clips.\n#### 1,004"}, "How many?",
-         "2+2=4 clips.\nAnswer: 1004", ("1004",)),
+         "2+2=<<2+2=4>>4 clips.\n#### 1,004", ("1004",)),
         ("mathqa", {"Problem": "speed?", "Rationale": '"s = 72"', "options": "a ) 1,000 , b ) 72 km/h , c ) 3",
                     "correct": "b", "category": "physics", "annotated_formula": "x", "linear_formula": "y"},
          "speed?\nA. 1,000\nB. 72 km/h\nC. 3", "s = 72\nAnswer: B. 72 km/h", ("72 km/h", "B")),

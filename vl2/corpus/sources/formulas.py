@@ -82,8 +82,8 @@ def read_rendered_text(raw: Raw) -> Sample:
     if boxes and len(boxes) != len(told["text"]):
         raise RowError("boxes are not one for each line")
     objects = [SceneObject(line, around(points), 0, "line") for line, points in zip(lines, boxes, strict=False)]
-    return Sample(name_of(raw.record, ("id",), raw.name), asked(READ, "\n".join(lines)), (raw.given(),), tuple(objects),
-                  provenance={"ocr": lines})  # fmt: skip
+    messages = asked(READ, "\n".join(lines))
+    return Sample(name_of(raw.record, ("id",), raw.name), messages, (raw.given(),), tuple(objects))
 
 
 def unwrapped(formula: str) -> str:

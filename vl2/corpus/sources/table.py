@@ -57,6 +57,6 @@ def format_of(source: Source) -> SourceFormat:
     """Return the format of a source by its name. Raises ConfigError when there is none."""
     name = source.format or ""
     if name not in SOURCES:
-        raise ConfigError(f"source {source.name}", "unknown format", got=name, expected="one of vl2 corpus sources",
-                          do=nearest(name, SOURCES))  # fmt: skip
+        do = nearest(name, SOURCES) or "`vl2 corpus sources` lists them."
+        raise ConfigError(f"source {source.name}", "unknown format", got=repr(name)[:80], do=do)
     return SOURCES[name]

@@ -15,7 +15,6 @@ from vl2.corpus.sources.wordings import asked
 from vl2.data.faults import RowError
 
 Record = Mapping[str, Any]
-_CALCULATION = re.compile(r"<<[^<>]*>>")  # GSM8K's notes of what a calculator was asked
 _OPTION = re.compile(r"([a-e]) \) ([^,]*(?:,(?! [a-e] \))[^,]*)*)")
 
 
@@ -32,13 +31,13 @@ def read_pair(
 
 
 def read_gsm8k(raw: Raw) -> Sample:
-    """Return a problem; its result, told behind `####`, stands on the last line."""
-    solution, mark, result = text(raw.record, "answer").rpartition("####")
+    """Return a problem and its solution as published; its result stands behind `####`."""
+    solution = text(raw.record, "answer").strip()
+    _, mark, result = solution.rpartition("####")
     result = result.strip().replace(",", "")
     if not mark or not result:
         raise RowError("a solution without its result")
-    said = f"{_CALCULATION.sub('', solution).strip()}\nAnswer: {result}"
-    return Sample(raw.name, asked(text(raw.record, "question").strip(), said, 0), answers=(result,))
+    return Sample(raw.name, asked(text(raw.record, "question").strip(), solution, 0), answers=(result,))
 
 
 def read_mathqa(raw: Raw) -> Sample:
