@@ -80,7 +80,9 @@ def write_snapshot(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # as it should be
         try:
-            dcp.save(dict(tensors), storage_writer=SnapshotWriter(draft), planner=_ReadWhenDue(read), no_dist=True)
+            # a file for each: torch's writer keeps all tensors of a file until it is closed
+            writer = SnapshotWriter(draft, single_file_per_rank=False)
+            dcp.save(dict(tensors), storage_writer=writer, planner=_ReadWhenDue(read), no_dist=True)
         except dcp.CheckpointException as error:  # which is no Exception
             raise VL2Error(
                 str(folder), f"cannot be written: {reason(error)}", do="Look whether the disk is full."
