@@ -112,7 +112,8 @@ def test_wandb_is_asked_for_or_left_alone(tmp_path, monkeypatch):
 def test_what_is_shown(tmp_path):
     line = LogLine(
         step=50, num_steps=100, loss=1.25, grad_norm=0.5, tokens=1000, tokens_per_second=100.0, tiles_per_second=3.0,
-        flops_per_second=2e9, data_wait=0.02, memory_bytes=3e9, skipped={"broken": 2}, learning_rates={"[red]": 1e-3, "b": 1e-4},
+        flops_per_second=2e9, data_wait=0.02, memory_bytes=3e9, skipped={"broken": 2},
+        learning_rates={"[red]": 1e-3, "b": 1e-4},
     )  # fmt: skip
     out = io.StringIO()
     screen = Screen(num_steps=100, console=Console(file=out, width=60))
