@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 import vl2.kernels
-from vl2.kernels import Backends, backends, grouped, quantized, reference, sdpa
+from vl2.kernels import Backends, backends, grouped, quantized, reference, sdpa, sorted_experts
 
 
 def fake_triton(monkeypatch: pytest.MonkeyPatch, *, is_installed: bool) -> dict[str, SimpleNamespace]:
@@ -39,18 +39,18 @@ def test_a_gpu_takes_triton(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_gpu_without_triton_takes_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     fake_triton(monkeypatch, is_installed=False)
     best = Backends.best("cuda")
-    assert best.experts is grouped.routed_experts
+    assert best.experts is sorted_experts.routed_experts
     assert best.latent_attention is reference.latent_attention
     assert best.quantized_experts is grouped.quantized_experts
     assert best.quantized_linear is quantized.quantized_linear
-    assert not best.is_capturable  # grouped experts wait for their counts
+    assert not best.is_capturable  # sorted experts wait for their counts
 
 
 @pytest.mark.parametrize("device", ["cpu", "mps"])
 def test_other_devices_never_take_triton(device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     fake_triton(monkeypatch, is_installed=True)
     best = Backends.best(device)
-    assert best.experts is grouped.routed_experts
+    assert best.experts is sorted_experts.routed_experts
     assert best.quantized_experts is grouped.quantized_experts
     assert best.quantized_linear is quantized.quantized_linear
     assert not best.is_capturable

@@ -16,7 +16,7 @@ from vl2.engine.engine import STEP_TOKENS, CacheDtype, slot_dtype
 from vl2.engine.runner import Runner
 from vl2.engine.scheduler import Chunk
 from vl2.engine.sequence import Sequence
-from vl2.kernels import grouped, sdpa
+from vl2.kernels import sdpa, sorted_experts
 from vl2.kernels.cache_entry import entry_bytes
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.model.config import QuantizationConfig
@@ -101,7 +101,7 @@ def check_precision(precision: str) -> None:
 def kernels_of(model: VL2) -> tuple[str, str]:
     """Name the code that runs the language model and the vision tower."""
     attention = "SDPA" if model.backends.attention is sdpa.attention else "matmul attention"
-    experts = "grouped experts" if model.backends.experts is grouped.routed_experts else "reference experts"
+    experts = "sorted experts" if model.backends.experts is sorted_experts.routed_experts else "reference experts"
     language, vision = f"PyTorch, {attention}, {experts}", f"PyTorch, {attention}"
     return (
         "native" if isinstance(model.language, PackedLanguage) else language,

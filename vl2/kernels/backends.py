@@ -10,10 +10,12 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from vl2.kernels import grouped, quantized, reference, sdpa
+from vl2.kernels import documents, grouped, quantized, reference, sdpa, sorted_experts
+from vl2.kernels.documents import Documents
 from vl2.kernels.quantized import QuantizedTensor
 
 AttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
+DocumentAttentionBackend = Callable[[Tensor, Tensor, Tensor, Documents, float], Tensor]
 LatentAttentionBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor | None, float], Tensor]
 ExpertBackend = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 QuantizedExpertBackend = Callable[[Tensor, Tensor, Tensor, QuantizedTensor, QuantizedTensor, QuantizedTensor], Tensor]
@@ -22,9 +24,10 @@ QuantizedLinearBackend = Callable[[Tensor, QuantizedTensor, Tensor | None], Tens
 
 @dataclass(frozen=True, kw_only=True)
 class Backends:
-    """One function for each hot operation; their contracts stand in `reference`, `quantized` and `grouped`."""
+    """One function for each hot operation; contracts stand in `reference`, `documents`, `quantized` and `grouped`."""
 
     attention: AttentionBackend = reference.attention
+    document_attention: DocumentAttentionBackend | None = None  # None: `attention` under a mask, however long the rows
     latent_attention: LatentAttentionBackend = reference.latent_attention
     experts: ExpertBackend = reference.routed_experts
     quantized_experts: QuantizedExpertBackend = grouped.quantized_experts
@@ -36,20 +39,25 @@ class Backends:
         """Choose the fastest correct kernels for a device."""
         kind = torch.device(device).type
         if kind == "cpu":
-            # On a CPU the fused attention is slower than two matrix products, in bfloat16 and backward above all.
-            return cls(experts=grouped.routed_experts)
+            # On a CPU fused attention under a mask is slower than two matrix products, in bfloat16 backward above all.
+            return cls(document_attention=documents.attention, experts=sorted_experts.routed_experts)
         if kind == "cuda" and find_spec("triton"):
             from vl2.kernels import triton_experts, triton_latent, triton_quantized
 
             return cls(
                 attention=sdpa.attention,
+                document_attention=documents.attention,
                 latent_attention=triton_latent.latent_attention,
                 experts=triton_experts.routed_experts,
                 quantized_experts=triton_experts.routed_experts,
                 quantized_linear=triton_quantized.quantized_linear,
                 is_capturable=True,
             )
-        return cls(attention=sdpa.attention, experts=grouped.routed_experts)
+        return cls(
+            attention=sdpa.attention,
+            document_attention=documents.attention,
+            experts=sorted_experts.routed_experts,
+        )
 
 
 @cache

@@ -1,4 +1,4 @@
-"""Routed experts with each expert's tokens in one matrix product: no expert sees a token that did not choose it."""
+"""Routed experts whose weights are no plain tensors: each expert gets the tokens that chose it, in one call."""
 
 from __future__ import annotations
 
@@ -8,20 +8,10 @@ import torch
 from torch import Tensor
 
 from vl2.kernels.quantized import QuantizedTensor, quantized_swiglu
-from vl2.kernels.reference import swiglu
 
 # Larger shares are filled up to a multiple of this. Every new size costs a matrix product about a millisecond on a
 # CPU, and shares differ in every step; so a few sizes occur again and again.
 SHARE_STEP = 64
-
-
-def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Tensor, up: Tensor, down: Tensor) -> Tensor:
-    """Equal to `reference.routed_experts`; costs K experts a token instead of E."""
-
-    def run(expert: int, share: Tensor) -> Tensor:
-        return swiglu(share, gate[expert], up[expert], down[expert])
-
-    return sum_experts(x, topk_ids, topk_weights, gate.shape[0], run)
 
 
 def quantized_experts(

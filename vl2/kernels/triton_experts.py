@@ -11,7 +11,7 @@ import triton.language as tl
 from torch import Tensor
 
 from vl2.core.errors import VL2Error
-from vl2.kernels import grouped
+from vl2.kernels import grouped, sorted_experts
 from vl2.kernels.quantized import QuantizedTensor
 from vl2.kernels.triton_weights import (
     Weight,
@@ -32,12 +32,12 @@ MOST_GATED = 64  # columns of gate and of up that share the registers of a progr
 def routed_experts(x: Tensor, topk_ids: Tensor, topk_weights: Tensor, gate: Weight, up: Weight, down: Weight) -> Tensor:
     """Equal to `reference.routed_experts`, also for quantised experts; ids are 0..E-1.
 
-    There is no backward: where one may follow, the twins in `grouped` compute.
+    There is no backward: where one may follow, the twins in `grouped` and `sorted_experts` compute.
     """
     if needs_gradient(x, topk_weights, gate, up, down):
         if isinstance(gate, QuantizedTensor) and isinstance(up, QuantizedTensor) and isinstance(down, QuantizedTensor):
             return grouped.quantized_experts(x, topk_ids, topk_weights, gate, up, down)
-        return grouped.routed_experts(x, topk_ids, topk_weights, *map(_trainable, (gate, up, down)))
+        return sorted_experts.routed_experts(x, topk_ids, topk_weights, *map(_trainable, (gate, up, down)))
     _check(x, topk_ids, topk_weights, gate, up, down)
     (num_experts, hidden_size, width), (num_tokens, top_k) = gate.shape, topk_ids.shape
     num_pairs = num_tokens * top_k

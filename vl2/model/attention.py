@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from vl2.core.batch import CacheView
 from vl2.kernels import Backends
+from vl2.kernels.documents import Documents
 from vl2.model.config import LanguageConfig
 from vl2.model.norm import RMSNorm
 from vl2.model.rope import deinterleave, rotate, softmax_scale
@@ -15,6 +16,7 @@ LATENT_NORM_EPS = 1e-6  # the latent norms keep the class default, whatever rms_
 ABSORB_BELOW_TOKENS = 8  # fewer new tokens than this: expanding every cached latent costs more than absorbing
 
 RopeTable = tuple[Tensor, Tensor]
+Mask = Tensor | Documents  # [B, 1, T, S], 0 where a query may look and -inf elsewhere, or the documents of long rows
 
 
 class MHA(nn.Module):
@@ -30,16 +32,16 @@ class MHA(nn.Module):
         self.scale = softmax_scale(width // self.heads, None)
 
     def forward(
-        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
+        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Mask, cache: CacheView | None, backends: Backends
     ) -> Tensor:
-        """Attend from x [B, T, D]; mask [B, 1, T, S] is 0 where a query may look."""
+        """Attend from x [B, T, D]."""
         query = rotate(self._heads(self.query(x)), table)  # [B, H, T, Dh]
         key = rotate(self._heads(self.key(x)), table)  # [B, H, T, Dh]
         value = self._heads(self.value(x))  # [B, H, T, Dh]
         if cache is not None:
             entries = torch.cat((self._merge(key), self._merge(value)), dim=-1)  # [B, T, 2*D]
             key, value = (self._heads(part) for part in cache.append(self.layer, entries, positions).chunk(2, dim=-1))
-        out = backends.attention(query, key, value, mask, self.scale)  # [B, H, T, Dh]
+        out = attend(query, key, value, mask, self.scale, backends)  # [B, H, T, Dh]
         return self.output(self._merge(out))  # [B, T, D]
 
     def _heads(self, x: Tensor) -> Tensor:
@@ -71,9 +73,9 @@ class MLA(nn.Module):
         self.scale = softmax_scale(self.nope + self.rope, config.rope_scaling)
 
     def forward(
-        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
+        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Mask, cache: CacheView | None, backends: Backends
     ) -> Tensor:
-        """Attend from x [B, T, D]; mask [B, 1, T, S] is 0 where a query may look."""
+        """Attend from x [B, T, D]."""
         query, query_rope = self._query(x, table)
         latent, rope_key = self._compress(x, table)
         absorb = cache is not None and x.shape[1] < ABSORB_BELOW_TOKENS
@@ -85,19 +87,20 @@ class MLA(nn.Module):
         return self.output(out.transpose(1, 2).flatten(2))  # [B, T, D]
 
     def expanded(
-        self, query: Tensor, query_rope: Tensor, latent: Tensor, rope_key: Tensor, mask: Tensor, backends: Backends
+        self, query: Tensor, query_rope: Tensor, latent: Tensor, rope_key: Tensor, mask: Mask, backends: Backends
     ) -> Tensor:
         """Expand latents [B, S, R] to keys and values of every head, then attend. Returns [B, H, T, Dv]."""
         keys_values = self.latent_up(latent).unflatten(-1, (self.heads, -1)).transpose(1, 2)  # [B, H, S, Dn+Dv]
         key, value = keys_values.split((self.nope, self.value_dim), dim=-1)
         key = torch.cat((key, rope_key[:, None].expand(-1, self.heads, -1, -1)), dim=-1)  # [B, H, S, Dn+Dr]
         query = torch.cat((query, query_rope), dim=-1)  # [B, H, T, Dn+Dr]
-        return backends.attention(query, key, value, mask, self.scale)
+        return attend(query, key, value, mask, self.scale, backends)
 
     def absorbed(
-        self, query: Tensor, query_rope: Tensor, latent: Tensor, rope_key: Tensor, mask: Tensor, backends: Backends
+        self, query: Tensor, query_rope: Tensor, latent: Tensor, rope_key: Tensor, mask: Mask, backends: Backends
     ) -> Tensor:
         """Bring the query into latent space and attend there; equal to `expanded` up to rounding."""
+        assert isinstance(mask, Tensor)  # documents have no cache, and without one latents are expanded
         up = self.latent_up.weight.unflatten(0, (self.heads, -1))  # [H, Dn+Dv, R]
         key_up, value_up = up.split((self.nope, self.value_dim), dim=1)
         query = query @ key_up  # [B, H, T, R]
@@ -119,3 +122,11 @@ class MLA(nn.Module):
         latent, rope_key = self.latent_down(x).split((self.rank, self.rope), dim=-1)
         rope_key = rotate(deinterleave(rope_key[:, None]), table)  # [B, 1, T, Dr]
         return self.latent_norm(latent), rope_key[:, 0]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Mask, scale: float, backends: Backends) -> Tensor:
+    """Return [B, H, T, Dv] for query [B, H, T, Dh], key [B, H, S, Dh] and value [B, H, S, Dv]."""
+    if isinstance(mask, Documents):
+        assert backends.document_attention is not None  # what makes `Documents` asks for it
+        return backends.document_attention(query, key, value, mask, scale)
+    return backends.attention(query, key, value, mask, scale)

@@ -10,11 +10,14 @@ from torch import Tensor, nn
 
 from vl2.core.batch import CacheView
 from vl2.kernels import Backends
-from vl2.model.attention import MHA, MLA, RopeTable
+from vl2.kernels.documents import Documents
+from vl2.model.attention import MHA, MLA, Mask, RopeTable
 from vl2.model.config import LanguageConfig, RopeScaling
 from vl2.model.moe import MLP, MoE, Routing
 from vl2.model.norm import RMSNorm
 from vl2.model.rope import inverse_frequencies, rope_table, table_scale
+
+LONG_ROW = 1024  # tokens: scores of shorter rows are computed faster all at once, and then masked
 
 
 @dataclass(frozen=True)
@@ -37,7 +40,7 @@ class Layer(nn.Module):
         self.mlp = MoE(config) if is_moe else MLP(config.hidden_size, config.intermediate_size)
 
     def forward(
-        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Tensor, cache: CacheView | None, backends: Backends
+        self, x: Tensor, table: RopeTable, positions: Tensor, mask: Mask, cache: CacheView | None, backends: Backends
     ) -> tuple[Tensor, Routing | None]:
         """Return [B, T, D] and the routing, None in a dense layer."""
         x = x + self.attention(self.attention_norm(x), table, positions, mask, cache, backends)  # [B, T, D]
@@ -65,7 +68,7 @@ class LanguageModel(nn.Module):
         x, routing = embeds, {}
         table = self.rope(positions)
         if cache is None:
-            mask = documents_mask(documents, x.dtype)
+            mask = mask_of(documents, x.dtype, backends)
         else:
             mask = cache_mask(positions, cache.num_slots(positions), x.dtype)
         for number, layer in enumerate(self.layers):
@@ -88,6 +91,15 @@ def _frequencies(dim: int, theta: float, scaling: RopeScaling | None, device: to
     """Return `inverse_frequencies` on a device, to which they are copied once: a CUDA graph may not copy."""
     with torch.inference_mode(False):  # training may ask later for what serving asked first
         return inverse_frequencies(dim, theta, scaling).to(device)
+
+
+def mask_of(documents: Tensor, dtype: torch.dtype, backends: Backends) -> Mask:
+    """Return what lets a query look back within its own document [B, T], and nowhere else."""
+    if backends.document_attention is not None and documents.shape[1] >= LONG_ROW:
+        found = Documents.of(documents)
+        if found is not None:
+            return found
+    return documents_mask(documents, dtype)
 
 
 def documents_mask(documents: Tensor, dtype: torch.dtype) -> Tensor:

@@ -52,7 +52,7 @@ class ScoreWatch:
 def watched(model: VL2) -> tuple[Backends, ScoreWatch]:
     """Return the model's backends with a watch on their attention."""
     watch = ScoreWatch(model, model.backends.attention)
-    return replace(model.backends, attention=watch), watch
+    return replace(model.backends, attention=watch, document_attention=None), watch
 
 
 def highest(peaks: Mapping[str, Tensor]) -> dict[str, Tensor]:

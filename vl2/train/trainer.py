@@ -131,7 +131,7 @@ class Trainer:
         guide = None
         if pointers is not None:
             guide = PointingAttention(backends.attention, pointers, len(model.language.layers) // 2)
-            backends = replace(backends, attention=guide)
+            backends = replace(backends, attention=guide, document_attention=None)
         hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
         targets = shifted_targets(labels)  # [B, T]
         asked = targets != IGNORE_INDEX  # [B, T]

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from tests.train.variants import toy_config
-from vl2.kernels import Backends, grouped
+from vl2.kernels import Backends, sorted_experts
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.model.language import documents_mask
 from vl2.train.paper import paper_row
@@ -80,10 +80,11 @@ def dtype(request):
 
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_language_layer_keeps_what_autograd_saves(variant, dtype, monkeypatch):
-    monkeypatch.setattr(grouped, "SHARE_STEP", 1)  # a toy's experts have few tokens, which are not filled up here
+    # a toy's experts have few tokens, which are not filled up here
+    monkeypatch.setattr(sorted_experts, "padded", lambda count: count)
     config = toy(variant)
     torch.manual_seed(0)
-    model = VL2(config, Backends(attention=fused, experts=grouped.routed_experts)).to(dtype)
+    model = VL2(config, Backends(attention=fused, experts=sorted_experts.routed_experts)).to(dtype)
     language, positions = model.language, torch.arange(LENGTH)[None]
     table, mask = language.rope(positions), documents_mask(torch.ones(1, LENGTH, dtype=torch.long), dtype)
     units = [unit for unit in units_of(config) if unit.kind == "layer"]

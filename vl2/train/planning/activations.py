@@ -57,10 +57,9 @@ def _layer_token(config: LanguageConfig, index: int, item_size: int) -> float:
         return (numbers + 4 * config.intermediate_size) * item_size + extra
     top_k, hidden = config.num_experts_per_tok or 0, config.moe_intermediate_size
     shared = (config.n_shared_experts or 0) * hidden
-    routed = top_k * (width + 4 * hidden)  # an expert's input, gate, its SiLU, up, their product
-    weighted = top_k * 2 * width * FLOAT32  # outputs are weighted and summed in float32
-    router = (width + (config.n_routed_experts or 0)) * FLOAT32 + 4 * top_k * INT64
-    return (numbers + routed + 4 * shared) * item_size + weighted + router + extra
+    routed = top_k * 2 * hidden  # what gate and up gave; their input is there, the rest is computed again
+    router = (width + (config.n_routed_experts or 0)) * FLOAT32 + top_k * INT64
+    return (numbers + routed + 4 * shared) * item_size + router + extra
 
 
 def _attention_numbers(config: LanguageConfig) -> int:
