@@ -9,13 +9,24 @@ from contextlib import contextmanager
 import torch
 import torch.distributed as dist
 
+from vl2.core.errors import ConfigError
+
+FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # read by torchrun
+
 
 @contextmanager
 def process_group() -> Iterator[torch.device]:
     """Form the group of all processes and yield where this one computes.
 
     torchrun tells rank and world size by environment variables; without them this process is the whole group.
+    Raises ConfigError where torchrun would restart processes in vain.
     """
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and os.environ["TORCHELASTIC_MAX_RESTARTS"] != "0":
+        # restarted processes would read the addresses of the dead ones and wait for them (pytorch issue 135712)
+        raise ConfigError(
+            "--max-restarts", "needs a store that is fresh at each start", got=f"{FRESH_STORE} is not set",
+            expected="1", do=f"export {FRESH_STORE}=1 on every machine and give --rdzv-backend c10d or --standalone.",
+        )  # fmt: skip
     device = torch.device("cpu")
     if torch.cuda.is_available():
         device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
