@@ -5,10 +5,12 @@ from __future__ import annotations
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.core.sample import BoxesPart, Sample, TextPart
-from vl2.corpus.grounding.kinds import load_kinds, words_of
+from vl2.corpus.grounding.kinds import TABLE, load_kinds, words_of
 from vl2.corpus.grounding.locate import Locate
 from vl2.corpus.grounding.negatives import Names, absent_names, crossed_names
 from vl2.corpus.grounding.wordnet import load_wordnet
@@ -66,6 +68,40 @@ def test_negatives_of_drawn_scenes_are_not_there():
                 denied += 1
                 crossed += words_of(asked)[1:] in {words[1:] for words in drawn}
     assert len(made) >= 115 and denied > 150 and crossed > 60
+
+
+def told_names() -> dict[str, set[str]]:
+    """Return all names of our table with the kinds that they may stand for, read line by line from its file."""
+    names: dict[str, set[str]] = {}
+    for line in TABLE.read_text(encoding="utf-8").split("colours:")[0].splitlines():
+        if line.startswith("  - "):
+            name, _, _, also = (cell.strip() for cell in line.removeprefix("  - ").split("|"))
+            for one in (name.rstrip("*"), *filter(None, map(str.strip, also.split(",")))):
+                names.setdefault(one, set()).add(name.rstrip("*"))
+    return names
+
+
+def told_ancestors() -> dict[str, set[str]]:
+    """Return of each kind all broader ones, itself with them, by a closure of its own."""
+    rows = [[cell.strip() for cell in line.removeprefix("  - ").split("|")]
+            for line in TABLE.read_text(encoding="utf-8").split("colours:")[0].splitlines()
+            if line.startswith("  - ")]  # fmt: skip
+    above = {row[0].rstrip("*"): {row[0].rstrip("*"), *filter(None, map(str.strip, row[2].split(",")))} for row in rows}
+    for _ in above:
+        above = {kind: set().union(*(above[one] for one in ones)) for kind, ones in above.items()}
+    return above
+
+
+LABELS, ABOVE = told_names(), told_ancestors()
+
+
+@given(st.lists(st.sampled_from(sorted(LABELS)), min_size=1, max_size=6))
+def test_no_class_is_denied_that_a_label_stands_for_covers_or_is_covered_by(labels):
+    """Of any labels of our table; the oracle reads the file and closes it by itself."""
+    standing = set().union(*(LABELS[label] for label in labels))
+    for denied in absent_names(labels, load_kinds().coco, NAMES):
+        assert denied not in set().union(*(ABOVE[kind] for kind in standing))  # neither labelled nor above a label
+        assert not standing & ABOVE[denied]  # nor under one
 
 
 def test_nothing_is_denied_where_not_all_is_labelled():

@@ -31,6 +31,7 @@ from vl2.corpus.sandbox.page import Shown, find_browser
 from vl2.corpus.sandbox.run import run_code
 from vl2.corpus.source import Source
 from vl2.corpus.step import is_kept
+from vl2.corpus.steps import STEPS
 from vl2.data.faults import RowError
 from vl2.processor import image_size, open_image
 
@@ -243,6 +244,16 @@ def test_a_share_gets_worse_and_frames_move_boxes():
     assert changed and all(new.messages != old.messages or new.images != old.images for old, new in changed)
     boxes = [part for _, new in changed for turn in new.messages for part in turn.parts if isinstance(part, BoxesPart)]
     assert all(box.x1 < box.x2 for part in boxes for box in part.boxes)
+
+
+@pytest.mark.parametrize("step", ["locate", "marked", "gui", "worsen", "share", "tokens"])
+def test_what_becomes_of_a_row_does_not_depend_on_its_block(step):
+    rows = rows_with_boxes()
+    kind = STEPS[step]
+    settings = kind.settings(**({"share": 0.5} if step == "share" else {}))
+    whole = kind.build(settings).run(rows)
+    alone = [kind.build(settings).run([row])[0] for row in rows]
+    assert whole == alone and len({row.id for row in whole}) == len(rows)
 
 
 def test_an_engine_reads_what_no_row_brings_along(monkeypatch):
