@@ -173,15 +173,15 @@ def test_seeds_differ_by_round_and_answer():
 
 def test_it_learns_what_is_rewarded(squares, tmp_path):
     settings = config(
-        squares, tmp_path / "run", rank=4, batch_size=4, group=6, epochs=4.0, learning_rate=2e-3, temperature=0.9,
-        eval_every=8, kl_weight=0.0,
+        squares, tmp_path / "run", rank=4, batch_size=4, group=6, epochs=2.0, learning_rate=2e-3, temperature=0.9,
+        eval_every=4, kl_weight=0.0,
     )  # fmt: skip
     tuner, rewards = build(settings), []
     before = tuner.lesson.look()
     tuner.run(lambda figures: rewards.append(figures.others["reward"]))
-    assert len(rewards) == 8
-    assert sum(rewards[-2:]) / 2 > sum(rewards[:2]) / 2 + 0.1
-    assert tuner.standing.best_score > before.score
+    assert len(rewards) == 4
+    assert sum(rewards[1:]) / 3 > rewards[0] + 0.1
+    assert tuner.standing.best_score > before.score + 0.1
 
 
 @pytest.mark.parametrize("changed", [{}, {"updates": 2, "bits": 8}])

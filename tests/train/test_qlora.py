@@ -133,7 +133,7 @@ def test_no_dequantised_weight_is_kept_for_the_way_back(quantized):
 
 
 def test_fine_tuning_above_four_bits_learns_and_merges_into_full_precision(pictures, tmp_path):  # noqa: F811
-    settings = config(pictures, tmp_path / "run", bits=4, epochs=6.0, augment=False)
+    settings = config(pictures, tmp_path / "run", bits=4, epochs=4.0, augment=False)
     tuner = build_finetuner(settings)
     tuner.run()
     looks = [line["eval_loss"] for line in log_of(tmp_path / "run") if "eval_loss" in line]
