@@ -6,7 +6,7 @@ import hashlib
 import json
 from array import array
 from collections.abc import Iterator, Mapping
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,14 @@ from vl2.data.records.files import MAX_ROW_BYTES, open_file, unpacked
 
 _CHUNK = 1 << 20
 _SPACE = " \t\r\n"
+
+
+class Element(NamedTuple):
+    """A value in a file: where it lies, its bytes, and what it says; texts beyond ASCII only say so in the bytes."""
+
+    offset: int
+    data: bytes
+    value: Any
 
 
 class Elements:
@@ -60,11 +68,11 @@ def index(path: str, wanted: Mapping[str, str]) -> tuple[str, dict[str, Elements
     found = {name: Elements(path) for name in wanted}
     seen: set[str] = set()
     with open_file(copy) as file:
-        for name, offset, data in members(file, path):
+        for name, element in members(file, path):
             if name in wanted:
                 seen.add(name)
-                if data is not None:
-                    found[name].add(_key_in(data, wanted[name]), offset, len(data))
+                if element is not None:
+                    found[name].add(_key_in(element, wanted[name]), element.offset, len(element.data))
     for name, elements in found.items():
         if name not in seen:
             raise VL2Error(path, f"has no {name}", expected=" and ".join(wanted), do="Check that it is of this format.")
@@ -76,9 +84,10 @@ def entries(path: str) -> tuple[str, list[str], Elements]:
     """Return the file to read from, the keys of a JSON object, and its values in their order."""
     copy, names, found = unpacked(path), [], Elements(path)
     with open_file(copy) as file:
-        for number, (name, offset, data) in enumerate(members(file, path, whole=True)):
-            names.append(name)
-            found.add(number, offset, len(data or b""))
+        for number, (name, element) in enumerate(members(file, path, whole=True)):
+            if element is not None:
+                names.append(name)
+                found.add(number, element.offset, len(element.data))
     found.close()
     return copy, names, found
 
@@ -95,32 +104,31 @@ def key_of(told: object) -> int:
     return int.from_bytes(digest, "little", signed=True)
 
 
-def _key_in(data: bytes, name: str) -> int:
-    try:
-        value = json.loads(data.decode("utf-8"))
-    except (ValueError, RecursionError):
-        return -1
-    return key_of(value.get(name)) if isinstance(value, dict) else -1
+def _key_in(element: Element, name: str) -> int:
+    told = element.value.get(name) if isinstance(element.value, dict) else None
+    if isinstance(told, str) and not told.isascii():  # its bytes were taken for characters
+        told = json.loads(element.data.decode("utf-8", "replace"))[name]
+    return key_of(told)
 
 
-def members(file: BinaryIO, path: str, *, whole: bool = False) -> Iterator[tuple[str, int, bytes | None]]:
-    """Yield name, place and bytes of each member of a JSON object; of an array, of each of its elements.
+def members(file: BinaryIO, path: str, *, whole: bool = False) -> Iterator[tuple[str, Element | None]]:
+    """Yield the name and value of each member of a JSON object; of an array, of each of its elements.
 
     An empty array yields its name and None. `whole`: arrays are not entered. Raises VL2Error on no JSON object.
     """
     window = _Window(file, path)
     window.expect("{")
     while window.next_sign() != "}":
-        name = json.loads(window.value()[1])
+        name = str(json.loads(window.value().data))
         window.expect(":")
         if window.next_sign() != "[" or whole:
-            yield (name, *window.value())
+            yield name, window.value()
         else:
             window.expect("[")
             if window.next_sign() == "]":
-                yield name, 0, None
+                yield name, None
             while window.next_sign() != "]":
-                yield (name, *window.value())
+                yield name, window.value()
                 window.skip_comma()
             window.expect("]")
         window.skip_comma()
@@ -158,12 +166,12 @@ class _Window:
         if self.next_sign() == ",":
             self._at += 1
 
-    def value(self) -> tuple[int, bytes]:
-        """Return place and bytes of the next value, and step over it."""
+    def value(self) -> Element:
+        """Return the next value, and step over it."""
         self.next_sign()
         while True:
             try:
-                end = self._decoder.raw_decode(self._text, self._at)[1]
+                value, end = self._decoder.raw_decode(self._text, self._at)
                 if end < len(self._text) or not self._fill():  # a number may go on
                     break
             except (ValueError, RecursionError):
@@ -171,7 +179,7 @@ class _Window:
                     raise self._broken("not JSON, or a value is too long") from None
         offset, text = self._offset + self._at, self._text[self._at : end]
         self._at = end
-        return offset, text.encode("latin-1")
+        return Element(offset, text.encode("latin-1"), value)
 
     def _fill(self) -> bool:
         more = self._file.read(_CHUNK)

@@ -74,6 +74,10 @@ class Pictures:
                 found = self.image(name)
             except MissingPictureError:
                 continue
+            except RowError:
+                raise
+            except VL2Error:  # behind a URL, what is not there cannot be opened
+                continue
             if found.data is not None or (found.path is not None and Path(found.path).is_file()):
                 return found
             first = first or found
