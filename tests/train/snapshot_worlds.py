@@ -80,8 +80,9 @@ class Run:
     """A toy in a layout, with its optimizer. The weights of one that goes on are wrong at first."""
 
     def __init__(self, model: VL2, plan: ParallelPlan, *, goes_on: bool = False) -> None:
-        self.config, self.num_microbatches = model.config, plan.world_size
-        plan = replace(plan, num_microbatches=self.num_microbatches // plan.data_parallel)
+        count = plan.num_stages if plan.schedule == "dualpipev" else plan.world_size // plan.data_parallel
+        self.config, self.num_microbatches = model.config, count * plan.data_parallel
+        plan = replace(plan, num_microbatches=count)
         self.model = parallelize(model, Meshes.of(plan, torch.device("cpu")), plan, OBJECTIVE)
         self.optimizer = optimizer_of(self.model)
         with torch.no_grad():
@@ -89,6 +90,7 @@ class Run:
                 parameter.add_(1)
 
     def train(self, seed: int) -> float:
+        """Learn from one step; returns its loss."""
         step = Step.of(seed, has_images=True, config=self.config, count=self.num_microbatches)
         loss = float(self.model.step(own(step, self.model), step.num_tokens))
         self.model.clip(1.0)

@@ -29,18 +29,18 @@ def gathered(group: dist.ProcessGroup, value: T) -> list[T]:
 
 def told(group: dist.ProcessGroup, work: Callable[[], T]) -> T:
     """Let the first process do something and tell the others the result. Raises VL2Error everywhere if it fails."""
-    told: list[Any] = [None, None]
+    answer: list[Any] = [None, None]  # the result, or what went wrong
     if dist.get_rank(group) == 0:
         try:
-            told[0] = work()
+            answer[0] = work()
         except VL2Error as error:
-            told[1] = (error.thing, str(error).removeprefix(f"{error.thing}: ").rstrip("."))
+            answer[1] = (error.thing, str(error).removeprefix(f"{error.thing}: ").rstrip("."))
         except Exception as error:  # noqa: BLE001 - the others wait for an answer, whatever has happened
-            told[1] = ("snapshot", reason(error))
-    dist.broadcast_object_list(told, group_src=0, group=group)
-    if told[1] is not None:
-        raise VL2Error(*told[1])
-    return told[0]
+            answer[1] = ("snapshot", reason(error))
+    dist.broadcast_object_list(answer, group_src=0, group=group)
+    if answer[1] is not None:
+        raise VL2Error(*answer[1])
+    return answer[0]
 
 
 def reason(error: BaseException) -> str:

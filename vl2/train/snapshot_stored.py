@@ -31,7 +31,7 @@ class StoredSnapshot:
         try:
             self._metadata = self._reader.read_metadata()
         except Exception as error:
-            raise VL2Error(str(path), f"cannot be read: {type(error).__name__} {error}"[:200]) from error
+            raise VL2Error(str(path), f"cannot be read: {reason(error)}") from error
         self._reader.set_up_storage_reader(self._metadata, is_coordinator=True)
         self.tensors = saved_in(self._metadata)
 
@@ -51,7 +51,7 @@ class StoredSnapshot:
         try:
             self._reader.read_data(planner.create_local_plan(), planner).wait()
         except Exception as error:
-            raise VL2Error(str(self.path), f"{key} cannot be read: {type(error).__name__} {error}"[:200]) from error
+            raise VL2Error(str(self.path), f"{key} cannot be read: {reason(error)}") from error
         return state[key]
 
 
@@ -75,7 +75,10 @@ def newest_snapshot(path: Path) -> StoredSnapshot:
 def write_snapshot(
     folder: Path, manifest: Manifest, tensors: Mapping[str, Tensor], read: Callable[[str], Tensor]
 ) -> Path:
-    """Write a snapshot from tensors without values, which `read` gives by key when each is due; returns where it is."""
+    """Write a snapshot of tensors that have no values: `read` gives each by key when it is due. Returns where it is.
+
+    Raises OSError where it cannot be written.
+    """
     draft = snapshot_path(folder, manifest.step).with_suffix(INCOMPLETE)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "torch.distributed is disabled")  # as it should be
@@ -84,9 +87,7 @@ def write_snapshot(
             writer = SnapshotWriter(draft, single_file_per_rank=False)
             dcp.save(dict(tensors), storage_writer=writer, planner=_ReadWhenDue(read), no_dist=True)
         except dcp.CheckpointException as error:  # which is no Exception
-            raise VL2Error(
-                str(folder), f"cannot be written: {reason(error)}", do="Look whether the disk is full."
-            ) from error
+            raise OSError(reason(error)) from error
     return seal(draft, manifest)
 
 
