@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from vl2.core.errors import ConfigError
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, SceneObject, TextPart
+from vl2.core.settings import build
 from vl2.corpus.grounding.gui import LocateElements
 from vl2.corpus.grounding.in_context import InContext
 from vl2.corpus.grounding.marked import Marked
@@ -20,6 +22,7 @@ from vl2.corpus.pocket.draw import draw
 from vl2.corpus.rewriting import rewriting, rewriting_together
 from vl2.corpus.source import Source
 from vl2.corpus.step import is_kept
+from vl2.corpus.steps import STEPS
 from vl2.data.faults import RowError
 from vl2.processor import open_image
 
@@ -58,6 +61,12 @@ def test_eight_shapes_nine_colours_and_their_words():
     assert phrase_of("arrow", "red", "en") == "pointed to by the red arrow"
     assert phrase_of("point", "gold", "zh") == "金色圆点处"
     assert "red" not in visible_colours(Image.new("RGB", (50, 50), (250, 10, 10)), (10, 10, 40, 40))
+
+
+def test_a_shape_that_there_is_not_is_refused_before_anything_runs():
+    for name in ("marked", "in_context"):
+        with pytest.raises(ConfigError, match="shapes"):
+            build(STEPS[name].settings, {"shapes": ["rectangel"]}, thing=name)
 
 
 def test_one_object_of_a_row_is_marked_and_asked_for():

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, ImagePart, Message, Sample, TextPart
 from vl2.corpus.grounding.kinds import load_kinds
-from vl2.corpus.grounding.marks import Corners, draw_mark, phrase_of, to_source, visible_colours
+from vl2.corpus.grounding.marks import Corners, ShapeName, draw_mark, phrase_of, to_source, visible_colours
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.targets import Target, checked, size_of, targets_of
 from vl2.corpus.grounding.wording import Language, pick_language, say
@@ -29,7 +29,7 @@ OBJECT: dict[Language, str] = {"en": "an object {}", "zh": "{}的物体"}
 class InContext:
     """How a thing is marked in the first picture, and how often questions are Chinese."""
 
-    shapes: tuple[str, ...] = ("rectangle", "ellipse")
+    shapes: tuple[ShapeName, ...] = ("rectangle", "ellipse")
     kinds: tuple[str, ...] = ("object", "shape")
     chinese_share: float = 0.3
     seed: int = 0

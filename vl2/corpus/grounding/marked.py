@@ -14,7 +14,7 @@ from vl2.core.sample import ImagePart, ImageSource, Message, Part, Sample, TextP
 from vl2.corpus.filters.language import main_language
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.locate import chinese_of
-from vl2.corpus.grounding.marks import SHAPES, Point, draw_mark, phrase_of, to_source, visible_colours
+from vl2.corpus.grounding.marks import SHAPES, Point, ShapeName, draw_mark, phrase_of, to_source, visible_colours
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.targets import to_box
 from vl2.corpus.grounding.wording import pick_language, say
@@ -24,13 +24,14 @@ from vl2.processor import open_image
 
 _PLACE = re.compile(r"<bbox(\d{1,4})>")  # of ViP-LLaVA's rows: the object of that number
 MOST_MARKS = 6  # of one picture
+Mark = tuple[ShapeName, str]  # and its colour
 
 
 @dataclass(frozen=True, kw_only=True)
 class Marked:
     """Which marks are drawn. A row with `<bbox0>` in its text has them there; of any other, one object is marked."""
 
-    shapes: tuple[str, ...] = tuple(SHAPES)
+    shapes: tuple[ShapeName, ...] = tuple(SHAPES)
     kinds: tuple[str, ...] = ("object", "shape")
     chinese_share: float = 0.2
     seed: int = 0
@@ -55,9 +56,10 @@ class Marked:
             Message("user", (ImagePart(), TextPart("\n" + question))),
             Message("assistant", (TextPart(chinese or label),)),
         )
-        told = [{"object": 0, "shape": marks[number][0], "colour": marks[number][1]}]
+        marked = [{"object": 0, "shape": marks[number][0], "colour": marks[number][1]}]
+        told = {name: value for name, value in sample.provenance.items() if name != "outlines"}  # of all objects
         return replace(sample, messages=messages, images=(image,), objects=(sample.objects[number],), answers=(),
-                       provenance={**sample.provenance, "marks": told})  # fmt: skip
+                       provenance={**told, "marks": marked})  # fmt: skip
 
     def _with_places(self, sample: Sample, numbers: Sequence[int], dice: random.Random) -> Sample:
         if numbers[-1] >= len(sample.objects) or len(numbers) > MOST_MARKS:
@@ -75,23 +77,21 @@ class Marked:
         return replace(sample, messages=messages, images=(image, *sample.images[1:]),
                        provenance={**sample.provenance, "marks": told})  # fmt: skip
 
-    def _draw(
-        self, sample: Sample, numbers: Sequence[int], dice: random.Random
-    ) -> tuple[ImageSource, dict[int, tuple[str, str]]]:
+    def _draw(self, sample: Sample, numbers: Sequence[int], dice: random.Random) -> tuple[ImageSource, dict[int, Mark]]:
         image = open_image(sample.images[0])
-        marks: dict[int, tuple[str, str]] = {}
+        marks: dict[int, Mark] = {}
         for number in numbers:
             image, marks[number] = self._add(image, sample, number, {colour for _, colour in marks.values()}, dice)
         return to_source(image, sample.images[0]), marks
 
     def _add(
         self, image: Image.Image, sample: Sample, number: int, used: set[str], dice: random.Random
-    ) -> tuple[Image.Image, tuple[str, str]]:
+    ) -> tuple[Image.Image, Mark]:
         item = sample.objects[number]
         if to_box(item.box, image.size) is None:
             raise RowError("an object that is empty or outside its image")
         outline = outline_of(sample, number)
-        shapes = [name for name in self.shapes if outline or not SHAPES[name].needs_outline]
+        shapes: list[ShapeName] = [name for name in self.shapes if outline or not SHAPES[name].needs_outline]
         colours = [name for name in visible_colours(image, item.box) if name not in used]
         if not shapes or not colours:
             raise RowError("no mark fits")

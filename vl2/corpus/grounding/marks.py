@@ -10,6 +10,7 @@ import math
 import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw
@@ -20,6 +21,7 @@ from vl2.corpus.encoded import image_suffix
 RGB = tuple[int, int, int]
 Corners = tuple[float, float, float, float]
 Point = tuple[float, float]
+ShapeName = Literal["rectangle", "ellipse", "triangle", "point", "scribble", "contour", "mask", "arrow"]
 COLOURS: dict[str, tuple[RGB, str]] = {
     "red": ((255, 0, 0), "红色"),
     "lime": ((0, 255, 0), "亮绿色"),
@@ -75,7 +77,7 @@ class Shape:
 
 
 def draw_mark(
-    image: Image.Image, shape: str, colour: str, box: Corners, outline: Sequence[Point], dice: random.Random
+    image: Image.Image, shape: ShapeName, colour: str, box: Corners, outline: Sequence[Point], dice: random.Random
 ) -> Image.Image:
     """Return the picture as RGB with the mark on it."""
     layer = Image.new("RGBA", image.size)
@@ -98,7 +100,7 @@ def to_source(image: Image.Image, original: ImageSource) -> ImageSource:
     return ImageSource(data=stream.getvalue(), width=image.width, height=image.height)
 
 
-def phrase_of(shape: str, colour: str, language: str) -> str:
+def phrase_of(shape: ShapeName, colour: str, language: str) -> str:
     """Return the words for what is marked, such as `within the red rectangle`."""
     if language == "zh":
         return SHAPES[shape].chinese.format(COLOURS[colour][1])
@@ -182,7 +184,7 @@ def _is_inside(point: Point, size: tuple[int, int]) -> bool:
     return 0 <= point[0] < size[0] and 0 <= point[1] < size[1]
 
 
-SHAPES: dict[str, Shape] = {
+SHAPES: dict[ShapeName, Shape] = {
     "rectangle": Shape(_rectangle, "within the {} rectangle", "{}矩形框内"),
     "ellipse": Shape(_ellipse, "within the {} ellipse", "{}椭圆内"),
     "triangle": Shape(_triangle, "within the {} triangle", "{}三角形内"),
