@@ -178,6 +178,14 @@ def test_the_forms_of_a_pair(pairs, tmp_path):
         PairList([str(tmp_path / "nothing.jsonl")])
 
 
+def test_a_pair_of_the_same_answers_is_left_out(pairs, tmp_path):
+    told = {**row("red"), "rejected": "The square is red."}
+    path = pairs / "same.jsonl"
+    path.write_text("\n".join(json.dumps(one) for one in (told, row("red"), row("blue"))) + "\n", encoding="utf-8")
+    lesson = build_preference(config(pairs, tmp_path / "run", eval_data=(str(path),))).lesson
+    assert len(lesson.held_out) == 2
+
+
 def test_only_the_last_answer_is_judged_and_pictures_are_seen_once(tmp_path, pairs):
     told = row("red")
     first = [{"role": "user", "content": "<image>\nHello."}, {"role": "assistant", "content": "Hello."}]

@@ -6,6 +6,7 @@ back: what stays in memory is its codes. The gradient of the input is exact: it 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -109,6 +110,8 @@ def hold_frozen(model: VL2) -> dict[str, FrozenWeight]:
         setattr(owner, attribute, held)
         if isinstance(owner, MoE) and isinstance(held, FrozenExperts):
             owner.dispatch = held.forward
+            # each expert's tokens are counted on the host
+            model.backends = replace(model.backends, is_capturable=False)
         weights = ((part, child) for part, child in held.named_children() if isinstance(child, FrozenWeight))
         found |= {f"{name}.{part}": weight for part, weight in weights}
     return found

@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate
 
+import torch
+
 from vl2.core.batch import IGNORE_INDEX, ModelInput
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Message, Sample, TextPart
@@ -103,6 +105,8 @@ class PairReader:
             return chosen
         if isinstance(rejected, Fault):
             return rejected
+        if torch.equal(chosen.input_ids, rejected.input_ids):
+            return Fault("both answers are the same")
         return Pair(chosen=chosen, rejected=replace(rejected, tiles=chosen.tiles))
 
 
