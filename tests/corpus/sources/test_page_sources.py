@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import os
 
@@ -156,6 +157,16 @@ def test_notebooks_are_read_and_never_run(tmp_path):
     assert not place.exists()
 
 
+def test_compressed_notebooks_are_read_within_limits(tmp_path):
+    write(tmp_path / "a.ipynb.gz", gzip.compress(json.dumps(notebook("x")).encode()))
+    write(tmp_path / "b.ipynb.gz", gzip.compress(b" " * (65 << 20)))
+    write(tmp_path / "c.ipynb.gz", b"no gzip")
+    assert [row.id for row in usable("notebooks", tmp_path)] == ["a.ipynb.gz:1"]
+    assert faults("notebooks", tmp_path) == [
+        "a figure that is not base64", "a file unpacks to too much", "a file that cannot be decompressed",
+    ]  # fmt: skip
+
+
 def test_notebooks_of_format_3_and_of_the_stack(tmp_path):
     png = base64.b64encode(picture(6)).decode()
     old = {
@@ -233,6 +244,12 @@ def test_html_pages_keep_their_order_and_open_nothing_else(tmp_path):
         "- Item bold" in said and "  code\n    indented" in said and said.endswith("End.") and "no" not in said.split()
     )
     assert faults("html", tmp_path / "pages") == ["a document without text"]
+
+
+def test_of_a_page_with_a_main_part_the_rest_is_left_out(tmp_path):
+    write(tmp_path / "a.html", "<p>Press a key.</p><main><h1>Title</h1><p>Text.</p></main><p>About us.</p>")
+    (found,) = usable("html", tmp_path)
+    assert found.provenance["document"] == "# Title\n\nText."
 
 
 def test_a_page_that_nests_without_end_is_read(tmp_path):

@@ -47,7 +47,7 @@ def open_images(source: Source) -> list[NamedRows]:
         beside = str(PurePosixPath(name).with_suffix(".txt"))
         if beside not in captions:
             return {}
-        return {"caption": pictures.read(beside, MAX_CAPTION_BYTES).decode("utf-8-sig").strip()}
+        return {"caption": pictures.read_text(beside, MAX_CAPTION_BYTES).strip()}
 
     return [NamedRows(source.path, [name for name in names if name not in captions], look)]
 
@@ -89,14 +89,14 @@ def read_pdf_page(raw: Raw) -> Sample:
 
 def open_pages(source: Source) -> list[NamedRows]:
     """Open the HTML pages below a folder."""
-    return [NamedRows(source.path, find_names(source, (".html", ".htm", ".xhtml")))]
+    return [NamedRows(source.path, find_names(source, (".html", ".htm", ".xhtml", ".html.gz")))]
 
 
 def read_page(raw: Raw) -> Sample:
     """Return a page as texts and images in their order; images that are not in the folder are left out and counted."""
     name = text(raw.record, "file")
     reader = _Reader()
-    reader.feed(raw.pictures.read(name, MAX_PAGE_BYTES).decode("utf-8", "replace"))
+    reader.feed(raw.pictures.read_text(name, MAX_PAGE_BYTES))
     reader.close()
     reader.flush()
     pieces: list[str | ImageSource] = []
@@ -151,6 +151,7 @@ class _Reader(HTMLParser):
         self._opening = ""
         self._in_title = False
         self._is_exact = False
+        self._main: int | None = None  # how many pieces stand before the main part, where a page tells one
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         if tag == "title":
@@ -159,6 +160,9 @@ class _Reader(HTMLParser):
             if tag not in _VOID and len(self._silent) < MOST_DEPTH:
                 self._silent.append(tag)
             return
+        if tag == "main" and self._main is None:
+            self.flush()
+            self._main = len(self.pieces)
         if tag in _BLOCKS:
             self.flush()
             self._opening = _HEADINGS.get(tag, "- " if tag == "li" else "")
@@ -171,10 +175,13 @@ class _Reader(HTMLParser):
         if tag == "title":
             self._in_title = False
         if self._silent:
-            if tag in self._silent:
+            if tag in self._silent and tag != "main":
                 del self._silent[len(self._silent) - 1 - self._silent[::-1].index(tag) :]
         elif tag in _BLOCKS:
             self.flush()
+            if tag == "main" and self._main is not None:  # what follows it is silent: nothing closes this
+                del self.pieces[: self._main]
+                self._silent.append("main")
 
     def handle_data(self, data: str) -> None:
         if self._in_title:

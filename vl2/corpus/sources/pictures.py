@@ -20,6 +20,7 @@ from vl2.processor.images import DEFAULT_LIMITS
 
 SUFFIXES = (".jpg", ".png", ".webp", ".gif", ".jpeg", ".bmp", ".tif", ".tiff", ".avif")
 MOST_MEMBERS = 1 << 22
+_GZIP = 31  # zlib: a gzip header before its largest window
 MAX_FILE_BYTES = 64 << 20  # of a document
 
 
@@ -62,6 +63,18 @@ class Pictures:
             return path.read_bytes()
         except OSError:
             raise RowError("a file cannot be read") from None
+
+    def read_text(self, name: str, max_bytes: int) -> str:
+        """Return the text of a file, unpacked when it ends in .gz. Raises RowError as `read`."""
+        data = self.read(name, max_bytes)
+        if name.lower().endswith(".gz"):
+            try:
+                data = zlib.decompressobj(wbits=_GZIP).decompress(data, max_bytes + 1)
+            except zlib.error:
+                raise RowError("a file that cannot be decompressed") from None
+            if len(data) > max_bytes:
+                raise RowError("a file unpacks to too much", expected=f"at most {max_bytes} bytes")
+        return data.decode("utf-8-sig", "replace")
 
     def first_of(self, names: Iterable[str]) -> ImageSource:
         """Return the image under the first name that exists; where none does, under the first, which then is missing.

@@ -44,13 +44,13 @@ def read_websight(raw: Raw) -> Sample:
 
 
 def open_notebooks(source: Source) -> list[ExpandedRows]:
-    """Open the .ipynb files below a folder, a row a figure."""
+    """Open the .ipynb and .ipynb.gz files below a folder, a row a figure."""
     pictures = Pictures(source.path)
 
     def look(name: str) -> Mapping[str, Any]:
-        return {"content": pictures.read(name, MAX_NOTEBOOK_BYTES).decode("utf-8-sig")}
+        return {"content": pictures.read_text(name, MAX_NOTEBOOK_BYTES)}
 
-    names = [name for name in find_names(source, (".ipynb",)) if ".ipynb_checkpoints/" not in name]
+    names = [name for name in find_names(source, (".ipynb", ".ipynb.gz")) if ".ipynb_checkpoints/" not in name]
     return [ExpandedRows(NamedRows(source.path, names, look), figures_of)]
 
 
