@@ -40,8 +40,8 @@ class FirstWeights:
         self.name = name
         self.is_run = Path(name).is_dir() and not (Path(name) / CONFIG_FILE).is_file()
         if self.is_run:
-            self.folder = newest_snapshot(Path(name)).path
-            self.config = newest_snapshot(self.folder).config
+            snapshot = newest_snapshot(Path(name))
+            self.folder, self.config = snapshot.path, snapshot.config
         else:
             self.folder = find_checkpoint(name)
             self.config = VL2Config.from_file(self.folder / CONFIG_FILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from contextlib import ExitStack
 from dataclasses import asdict, fields
 from pathlib import Path
@@ -39,6 +40,8 @@ def train_stage(config: TrainConfig) -> None:
 
     Raises VL2Error on whatever the recipe names wrongly.
     """
+    # nothing here is done in place to what modules return, of which FSDP warns at every start
+    warnings.filterwarnings("ignore", "FSDP2-wrapped module")
     with process_group() as device, ExitStack() as opened:
         trainer = build_stage(config, device, opened)
         if dist.get_rank():
@@ -49,6 +52,7 @@ def train_stage(config: TrainConfig) -> None:
 
 def build_stage(config: TrainConfig, device: torch.device, opened: ExitStack) -> StageTrainer:
     """Return a trainer with its model, optimizer and data; `opened` closes what has to be closed."""
+    processor = Processor.from_directory(config.tokenizer or config.model)
     first = FirstWeights(config.model)
     model = laid_out(config, first.config, device)
     optimizer = adamw(parameter_groups(model, config.row), config.row, device)
@@ -56,7 +60,6 @@ def build_stage(config: TrainConfig, device: torch.device, opened: ExitStack) ->
     restored = snapshots.restore(model, optimizer)
     if restored is None:
         first.load(model)
-    processor = Processor.from_directory(config.tokenizer or config.model)
     rank = model.meshes.data_rank
     num_lanes = config.num_lanes or config.data_parallel
     if restored is not None and config.num_lanes is None:

@@ -118,7 +118,8 @@ class StageTrainer:
         everywhere: list[Any] = [None] * self.model.plan.pp
         loads = {layer: load.cpu() for layer, load in own.expert_load.items()} if own else {}
         dist.all_gather_object(everywhere, loads, group=self.model.meshes.pp.get_group())
-        return Balance.of({layer: load for some in everywhere for layer, load in some.items()})
+        together = {layer: load for some in everywhere for layer, load in some.items()}
+        return Balance.of(together) if together else None
 
     def _evaluate(self, held_out: HeldOut) -> float:
         batches = held_out()
