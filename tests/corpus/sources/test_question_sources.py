@@ -175,9 +175,10 @@ def test_rendered_text_is_a_list_of_lines(tmp_path):
 
 
 def test_an_archive_of_rows_cannot_lead_out_of_it(tmp_path):
-    for name, attack in (("up", tar_of({"../a.json": b"{}"})), ("link", tar_of({"a.png": b""}, tarfile.SYMTYPE))):
-        path = write(tmp_path / f"{name}.tar", attack)
-        assert faults("rendered_text", path) in (["a member's name leaves the archive"], ["a link in the archive"])
+    up = write(tmp_path / "up.tar", tar_of({"../a.json": b"{}"}))
+    link = write(tmp_path / "link.tar", tar_of({"a.png": b""}, tarfile.SYMTYPE))
+    assert faults("rendered_text", up) == ["a member's name leaves the archive"]
+    assert faults("rendered_text", link) == ["a link in the archive"]
 
 
 @pytest.mark.parametrize(

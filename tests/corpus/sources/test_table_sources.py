@@ -175,7 +175,7 @@ def test_images_are_read_from_an_archive_in_place(tmp_path):
     path = write(tmp_path / "a.jsonl", (pubtabnet(), pubtabnet(filename="gone.png")))
     (found,) = usable("pubtabnet", path, images=str(tmp_path / "images.zip"))
     assert found.images[0].data == picture(4)
-    assert faults("pubtabnet", path, images=str(tmp_path / "images.zip")) == ["an image is not in its archive"]
+    assert faults("pubtabnet", path, images=str(tmp_path / "images.zip")) == ["an image is not there"]
 
 
 def test_an_archive_cannot_lead_out_of_it_or_fill_the_memory(tmp_path):

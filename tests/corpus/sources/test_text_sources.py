@@ -121,6 +121,15 @@ def test_obelics_keeps_its_order_and_leaves_out_what_is_gone(tmp_path):
     ]  # fmt: skip
 
 
+def test_pages_of_obelics_keep_their_names_when_files_are_cut_anew(tmp_path):
+    rows = [obelics(f"Text {number}.") for number in range(6)]
+    write_parquet(tmp_path / "one/a.parquet", rows)
+    write_parquet(tmp_path / "two/a.parquet", rows[:2])
+    write_parquet(tmp_path / "two/b.parquet", rows[2:])
+    names = [row.id for row in usable("obelics", tmp_path / "one")]
+    assert names == [row.id for row in usable("obelics", tmp_path / "two")] and len(set(names)) == 6
+
+
 def test_wanjuan_is_markdown_with_addresses(tmp_path):
     sha = "ab" * 32
     write(tmp_path / "ab" / f"{sha}.png", picture())

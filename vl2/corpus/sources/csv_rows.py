@@ -37,7 +37,15 @@ class CsvRows:
             self.names = [name.strip().removeprefix("\ufeff") for name in heading]
             for offset, _ in found:
                 places.add(offset)
-        self._offsets, self.piece_rows = places.offsets, places.rows()
+        self._offsets, self.piece_rows, self._step = places.offsets, places.rows(), places.step
+
+    def walk(self) -> Iterator[tuple[int, int, Row | Fault]]:
+        """Yield piece, place within it and row, of all rows in one pass."""
+        with open_file(self._copy) as file:
+            found = records(file, self.delimiter)
+            next(found)  # the heading
+            for number, (_, cells) in enumerate(found):
+                yield *divmod(number, self._step), self._row(cells)
 
     def read(self, piece: int) -> list[Row | Fault]:
         """Return the rows of one piece."""

@@ -5,6 +5,7 @@ A page whose images are gone is kept without them, and says how many: addresses 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Sequence
@@ -41,7 +42,9 @@ def read_obelics(raw: Raw) -> Sample:
         pieces.append(said if url is None else _Address(str(url), more))
     general = json.loads(optional_text(raw.record, "general_metadata") or "{}")
     page = next((about["document_url"] for about in told if isinstance(about, dict) and "document_url" in about), "")
-    return _placed(raw, pieces, raw.name, {"url": str(general.get("url") or page)})
+    # a page keeps its name when files are cut anew: shares of a set are taken by it
+    name = hashlib.blake2b(json.dumps([images, texts]).encode(), digest_size=8).hexdigest()
+    return _placed(raw, pieces, name, {"url": str(general.get("url") or page)})
 
 
 def read_wanjuan(raw: Raw) -> Sample:

@@ -30,6 +30,7 @@ class Pictures:
     def __init__(self, location: str) -> None:
         self.location = location
         self._root = None if location.lower().endswith(".zip") else Root(location)
+        self._folder = None if self._root is None or is_url(location) else Path(location)
 
     def image(self, told: object) -> ImageSource:
         """Return the image of a path, of encoded bytes, or of a mapping with `bytes` or `path`.
@@ -81,22 +82,24 @@ class Pictures:
 
         Raises RowError on a name that leaves the folder.
         """
-        first: ImageSource | None = None
-        for name in names:
-            try:
-                found = self.image(name)
-            except MissingPictureError:
-                continue
-            except RowError:
-                raise
-            except VL2Error:  # behind a URL, what is not there cannot be opened
-                continue
-            if found.data is not None or (found.path is not None and Path(found.path).is_file()):
-                return found
-            first = first or found
-        if first is None:
+        told = list(names)
+        for name in told:
+            if self._may_hold(name):
+                try:
+                    return self.image(name)
+                except RowError:
+                    raise
+                except VL2Error:  # behind a URL, what is not there cannot be opened
+                    continue
+        if self._folder is None:
             raise MissingPictureError()
-        return first
+        return self.image(told[0])
+
+    def _may_hold(self, name: str) -> bool:
+        """Tell whether a name may be there, at less than what it costs to find out that it leads nowhere else."""
+        if self._root is None:
+            return name in self._archive.members
+        return self._folder is None or (self._folder / name.replace("\\", "/")).is_file()
 
     def of_address(self, url: str, *more: str) -> ImageSource:
         """Return the image that was fetched from an address before: nothing is fetched here.
@@ -117,10 +120,10 @@ class Pictures:
 
 
 class MissingPictureError(RowError):
-    """An archive without the picture that a row names."""
+    """An archive, or a folder behind a URL, without the picture that a row names."""
 
     def __init__(self) -> None:
-        super().__init__("an image is not in its archive")
+        super().__init__("an image is not there")
 
 
 class Archive:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ class SourceRows:
     def _sample(self, row: Row | Fault, number: int) -> Sample | Fault:
         if isinstance(row, Fault):
             return row
-        raw = Raw(record=row.record, beside=row.images, name=str(number), pictures=self.pictures)
+        name = f"{PurePath(self.file.path).name}:{number}"  # rows of all files of a source have names of their own
+        raw = Raw(record=row.record, beside=row.images, name=name, pictures=self.pictures)
         try:
             sample = self.kind.read(raw)
         except VL2Error as error:

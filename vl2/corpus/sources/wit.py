@@ -38,15 +38,14 @@ class PageRows:
         keys, self._file, self._piece, self._place = array("q"), array("h"), array("q"), array("q")
         self._faults: list[Fault] = []
         for number, file in enumerate(files):
-            for piece in range(len(file.piece_rows)):
-                for place, row in enumerate(file.read(piece)):
-                    if isinstance(row, Fault):
-                        self._faults.append(row)
-                        continue
-                    keys.append(key_of(row.record.get("page_url") or ""))
-                    self._file.append(number)
-                    self._piece.append(piece)
-                    self._place.append(place)
+            for piece, place, row in file.walk():
+                if isinstance(row, Fault):
+                    self._faults.append(row)
+                    continue
+                keys.append(key_of(row.record.get("page_url") or ""))
+                self._file.append(number)
+                self._piece.append(piece)
+                self._place.append(place)
         self._order = np.argsort(np.frombuffer(keys, np.int64), kind="stable")  # [rows]
         ordered = np.frombuffer(keys, np.int64)[self._order]  # [rows]
         self._firsts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]]) if len(ordered) else np.zeros(0, int)
