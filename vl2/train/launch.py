@@ -29,8 +29,11 @@ def launch(recipe: Path, assignments: list[str], processes: int | None = None) -
     if count == 1:
         train(recipe, assignments)
         return 0
+    threads = max(1, (os.cpu_count() or 1) // count)
+    environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # else torchrun gives each process one
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
-    return subprocess.run([*launcher, "-m", "vl2.train", str(recipe), *assignments], check=False).returncode
+    command = [*launcher, "-m", "vl2.train", str(recipe), *assignments]
+    return subprocess.run(command, env=environment, check=False).returncode
 
 
 def _processes_of(values: dict[str, Any], recipe: str) -> int:
