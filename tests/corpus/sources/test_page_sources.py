@@ -6,6 +6,7 @@ import base64
 import gzip
 import json
 import os
+import time
 
 import pytest
 from PIL import Image
@@ -256,6 +257,31 @@ def test_a_page_that_nests_without_end_is_read(tmp_path):
     write(tmp_path / "a.html", "<div>" * 200_000 + "<nav>" * 100_000 + "deep" + "</nav>" * 100_000 + "<p>shown")
     (found,) = rows_of("html", tmp_path)
     assert found is not None
+
+
+@pytest.mark.parametrize(
+    "unit", ["<a ", "<!--", "</", "<?", "<!", "<a x='", "<a x='>", '<a x=">', "<![CDATA[", "<td x"]
+)
+def test_tags_that_never_close_take_no_time(tmp_path, unit):
+    """Python's parser takes minutes for a tenth of this."""
+    write(tmp_path / "a.html", "<p>One.</p><p>Two.</p>" + unit * (1_000_000 // len(unit)))
+    started = time.process_time()
+    assert len(rows_of("html", tmp_path)) == 1
+    assert time.process_time() - started < 10
+
+
+@pytest.mark.parametrize(("name", "unit"), [
+    ("wanjuan", "![a"), ("wanjuan", "![a]( "), ("websight", "src= "), ("websight", "src=" + " " * 400_000),
+    ("all_seeing_v2", "<ref>a"), ("all_seeing_v2", "<ref>a</ref><box>[["),
+])  # fmt: skip
+def test_patterns_that_never_end_take_no_time(tmp_path, name, unit):
+    write(tmp_path / "a.png", picture())
+    said = unit * (400_000 // len(unit))
+    row = {"id": 1, "content": said, "text": said, "image": "a.png", **llava("Tell.", said)}
+    path = write(tmp_path / "a.jsonl", (row,))
+    started = time.process_time()
+    assert len(rows_of(name, path)) == 1
+    assert time.process_time() - started < 10
 
 
 def test_a_page_on_a_pipe_is_not_waited_for(tmp_path):

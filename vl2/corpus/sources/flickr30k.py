@@ -13,7 +13,7 @@ from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, SceneObject
 from vl2.corpus.source import Source
 from vl2.corpus.sources.geometry import Corners, check_size, from_inclusive
-from vl2.corpus.sources.pictures import SUFFIXES
+from vl2.corpus.sources.pictures import SUFFIXES, Pictures
 from vl2.corpus.sources.source_format import Raw, SourceFormat
 from vl2.corpus.sources.spans import Span, told_spans
 from vl2.corpus.sources.wordings import CAPTION, asked
@@ -21,7 +21,7 @@ from vl2.data.faults import Fault, RowError
 from vl2.data.records.row import Row
 
 CAPTIONS = 5  # of an image
-MAX_XML_BYTES = 4 << 20
+MAX_TEXT_BYTES, MAX_XML_BYTES = 64 << 10, 4 << 20
 _FOLDERS = ("", "flickr30k-images/", "images/")
 NOT_VISUAL = "0"  # the chain of what cannot be seen
 _PHRASE = re.compile(r"\[/EN#(\d+)((?:/[A-Za-z]+)*) ([^\[\]]*)\]")
@@ -32,7 +32,7 @@ class FlickrRows:
 
     def __init__(self, folder: Path) -> None:
         self.path = str(folder)
-        self._folder = folder
+        self._files = Pictures(str(folder))
         self._names = sorted(path.stem for path in (folder / "Sentences").glob("*.txt"))
         if not self._names:
             raise VL2Error(str(folder), "no captions here", expected="Sentences/ID.txt and Annotations/ID.xml")
@@ -42,12 +42,10 @@ class FlickrRows:
         """Return the captions of one image."""
         name = self._names[piece]
         try:
-            lines = (self._folder / "Sentences" / f"{name}.txt").read_text(encoding="utf-8").splitlines()
-            size, chains = read_chains((self._folder / "Annotations" / f"{name}.xml").read_bytes())
+            lines = self._files.read_text(f"Sentences/{name}.txt", MAX_TEXT_BYTES).splitlines()
+            size, chains = read_chains(self._files.read(f"Annotations/{name}.xml", MAX_XML_BYTES))
         except RowError as error:
             return [Fault(str(error).removeprefix("row: ").split(" (")[0])] * CAPTIONS
-        except (OSError, ValueError):
-            return [Fault("captions or annotations of an image cannot be read")] * CAPTIONS
         rows: list[Row | Fault] = [
             Row({"image": name, "number": number, "sentence": line, "size": size, "chains": chains})
             for number, line in enumerate(lines[:CAPTIONS])
@@ -60,8 +58,6 @@ def read_chains(data: bytes) -> tuple[list[float], dict[str, list[list[float]]]]
 
     The parser knows no entities: a file that declares one is refused, so that nothing expands and nothing is fetched.
     """
-    if len(data) > MAX_XML_BYTES:
-        raise RowError("annotations are too large")
     reader = _Reader()
     parser = expat.ParserCreate()
     parser.StartElementHandler, parser.EndElementHandler = reader.start, reader.end

@@ -15,6 +15,7 @@ from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.source import Source
 from vl2.corpus.sources.expanded import ExpandedRows
 from vl2.corpus.sources.file_rows import NamedRows, find_names
+from vl2.corpus.sources.markup import tamed
 from vl2.corpus.sources.pdf_pages import num_pages, render_page
 from vl2.corpus.sources.pictures import SUFFIXES, Pictures
 from vl2.corpus.sources.source_format import Raw, SourceFormat, text
@@ -96,7 +97,7 @@ def read_page(raw: Raw) -> Sample:
     """Return a page as texts and images in their order; images that are not in the folder are left out and counted."""
     name = text(raw.record, "file")
     reader = _Reader()
-    reader.feed(raw.pictures.read_text(name, MAX_PAGE_BYTES))
+    reader.feed(tamed(raw.pictures.read_text(name, MAX_PAGE_BYTES)))
     reader.close()
     reader.flush()
     pieces: list[str | ImageSource] = []

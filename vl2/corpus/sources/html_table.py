@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from html.parser import HTMLParser
 from typing import Any
 
+from vl2.corpus.sources.markup import tamed
 from vl2.data.faults import RowError
 
 MOST_CELLS, LARGEST_SPAN = 4096, 1000
@@ -95,7 +96,7 @@ def from_cells(cells: Sequence[Mapping[str, Any]]) -> str:
 def read_grid(table: str) -> Grid:
     """Return the grid that a table shows, spans laid out as browsers do. Raises RowError on one that is too large."""
     reader = _Reader()
-    reader.feed(table)
+    reader.feed(tamed(table))
     reader.close()
     places: dict[tuple[int, int], str] = {}
     is_whole, num_cells = True, 0

@@ -8,13 +8,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from vl2.core.errors import ImageError
 from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.sources.csv_rows import open_csv
-from vl2.corpus.sources.pictures import Pictures, basename
+from vl2.corpus.sources.pictures import basename
 from vl2.corpus.sources.rows import open_records_of
 from vl2.corpus.sources.source_format import Raw, SourceFormat, listed, name_of, optional_text, text
 from vl2.corpus.sources.wordings import asked, document
@@ -22,8 +22,8 @@ from vl2.data.faults import RowError
 from vl2.data.records.row import MOST_IMAGES
 from vl2.processor import image_size
 
-_PICTURE = re.compile(r"!\[[^\]]*\]\(\s*<?([^)\s>]+)>?[^)]*\)")
-Find = Callable[[Pictures, str], ImageSource]
+# of bounded length: what never closes would be looked through from each of its beginnings
+_PICTURE = re.compile(r"!\[[^\]]{0,1000}\]\(\s{0,9}<?([^)\s>]{1,2000})>?[^)]{0,500}\)")
 
 
 def read_obelics(raw: Raw) -> Sample:

@@ -19,9 +19,13 @@ from vl2.data.records.turns import ROLE_OF, split_at_images, to_messages
 from vl2.processor import image_size
 
 GRID = 1000  # steps of All-Seeing's boxes
-_REF = re.compile(r"<(ref|pred)>(.*?)</\1>((?:\s*<box>\s*\[\[[\d\s,.\[\]-]*\]\]\s*</box>)*)", re.DOTALL)
-_CORNERS = re.compile(r"\[\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*,\s*([\d.]+)\s*\]")
-_PHRASE = re.compile(r"<p>(.*?)</p>((?:\s*<(?:ground_box|roi|box)>)*)", re.DOTALL)
+# of bounded length: what never closes would be looked through from each of its beginnings
+_REF = re.compile(
+    r"<(ref|pred)>(.{1,500}?)</\1>((?:\s{0,9}<box>\s{0,9}\[\[[\d\s,.\[\]-]{0,4000}\]\]\s{0,9}</box>){0,8})", re.DOTALL
+)
+_NUMBER = r"\s{0,9}([\d.]{1,9})\s{0,9}"
+_CORNERS = re.compile(rf"\[{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\]")
+_PHRASE = re.compile(r"<p>(.{1,500}?)</p>((?:\s{0,9}<(?:ground_box|roi|box)>){0,64})", re.DOTALL)
 _PLACE = re.compile(r"<(?:ground_box|roi|box)>")
 _LEFT = re.compile(r"</?(?:ref|pred|box|p)>|<ground_box>|<roi>")
 

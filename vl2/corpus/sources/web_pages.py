@@ -26,8 +26,8 @@ from vl2.processor.images import DEFAULT_LIMITS
 MAX_NOTEBOOK_BYTES = 64 << 20
 MOST_CODE_BEFORE = 20_000  # characters of earlier cells that are kept
 _EXTERNAL = re.compile(
-    r"""(?:src|href|data|action|poster)\s*=\s*["']?\s*((?:https?:|file:|ftp:|//)[^\s"'>]+)"""
-    r"""|url\(\s*["']?\s*((?:https?:|file:|//)[^\s"')]+)|@import\s+["']([^"']+)""",
+    r"""(?:src|href|data|action|poster)\s{0,9}=\s{0,9}["']?\s{0,9}((?:https?:|file:|ftp:|//)[^\s"'>]{1,2000})"""
+    r"""|url\(\s{0,9}["']?\s{0,9}((?:https?:|file:|//)[^\s"')]{1,2000})|@import\s{1,9}["']([^"']{1,2000})""",
     re.IGNORECASE,
 )
 _MOST_EXTERNAL = 50
