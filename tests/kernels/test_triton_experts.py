@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tests.kernels.triton_module import DEVICE, relative_error, triton_module
 from vl2.core.errors import VL2Error
-from vl2.kernels import grouped, reference
+from vl2.kernels import grouped, reference, sorted_experts
 from vl2.kernels.quantized import dequantize, quantize
 
 triton_experts = triton_module("triton_experts")
@@ -96,7 +96,7 @@ def test_training_takes_kernels_with_a_backward() -> None:
     given_ones = inputs(tokens=5, experts=3, top_k=2, width=8, hidden=8, seed=0)
     given_ones[3].requires_grad_()
     out = triton_experts.routed_experts(*given_ones)
-    assert torch.equal(out, grouped.routed_experts(*given_ones))
+    assert torch.equal(out, sorted_experts.routed_experts(*given_ones))
     out.sum().backward()
     assert given_ones[3].grad is not None
 

@@ -6,6 +6,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from vl2.core.batch import IGNORE_INDEX
 from vl2.core.boxes import Box
@@ -33,6 +34,17 @@ def test_targets_are_the_next_labels():
 
 def test_next_token_loss_sums():
     assert float(next_token_loss(torch.zeros(3, 8), torch.tensor([0, 1, 2]))) == pytest.approx(3 * math.log(8))
+
+
+@pytest.mark.parametrize("num_rows", [0, 1, 150])  # more than are taken at once
+def test_next_token_loss_is_cross_entropy(num_rows: int):
+    torch.manual_seed(0)
+    logits = torch.randn(num_rows, 11, dtype=torch.float64, requires_grad=True)
+    targets = torch.randint(11, (num_rows,))
+    loss, expected = next_token_loss(logits, targets), F.cross_entropy(logits, targets, reduction="sum")
+    torch.testing.assert_close(loss, expected)
+    (gradient,), (wanted,) = torch.autograd.grad(loss * 3, logits), torch.autograd.grad(expected * 3, logits)
+    torch.testing.assert_close(gradient, wanted)
 
 
 def test_only_numbers_inside_boxes_are_coordinates():

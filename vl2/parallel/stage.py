@@ -11,7 +11,7 @@ from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.model import VL2
-from vl2.model.language import documents_mask
+from vl2.model.language import mask_of
 from vl2.model.moe import Routing
 from vl2.parallel.units import Part
 
@@ -112,7 +112,7 @@ class Stage:
         if not self.part.layers:
             return x, balance
         model, routing = self.model, {}
-        table, mask = model.language.rope(positions), documents_mask(documents, x.dtype)
+        table, mask = model.language.rope(positions), mask_of(documents, x.dtype, model.backends)
         for layer in self.part.layers:
             x, decided = model.language.layers[layer](x, table, positions, mask, None, model.backends)
             if decided is not None:

@@ -20,8 +20,8 @@ def adamw(groups: Iterable[dict[str, Any]], row: PaperRow, device: torch.device)
     groups = list(groups) or [{"params": [], "names": [], "rate_factor": 1.0}]
     if row.has_bf16_states:
         return AdamW16(groups, betas=row.betas, eps=row.eps)
-    is_fused = device.type == "cuda"
-    # one tensor at a time, or one mesh at a time: weights lie on several meshes
+    # fused: one pass over memory where a loop of operations makes ten, a third of a step on a CPU
+    is_fused = device.type in ("cuda", "cpu")
     return torch.optim.AdamW(by_mesh(groups), betas=row.betas, eps=row.eps, foreach=False, fused=is_fused)
 
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from vl2.core.batch import IGNORE_INDEX
 from vl2.core.boxes import BOX_SCALE
@@ -19,6 +21,7 @@ from vl2.train.waves import waves
 
 COORDINATE_SIGMA = 6.0  # thousandths: half a pixel of a 96-pixel tile
 COORDINATE_REACH = 15
+ROWS_AT_ONCE = 64  # of logits: they stay in a processor's cache
 EDGE_WEIGHT = 10.0  # the squares of waves are small numbers
 
 
@@ -39,7 +42,31 @@ def coordinate_tokens(tokenizer: Tokenizer) -> CoordinateTokens:
 
 def next_token_loss(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the summed cross-entropy of logits [M, V] against targets [M]."""
+    if logits.requires_grad and torch.is_grad_enabled():
+        return _NextToken.apply(logits, targets)  # type: ignore[no-any-return]
     return F.cross_entropy(logits, targets, reduction="sum")
+
+
+class _NextToken(torch.autograd.Function):
+    """Keeps the logits and a sum for each row; all log-probabilities are never there at once."""
+
+    @staticmethod
+    def forward(ctx: Any, logits: Tensor, targets: Tensor) -> Tensor:
+        sums = torch.cat([rows.logsumexp(-1) for rows in logits.split(ROWS_AT_ONCE)])  # [M]
+        ctx.save_for_backward(logits, targets, sums)
+        return (sums - logits.gather(1, targets[:, None])[:, 0]).sum()
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]  # the decorator hides the parameters' names
+        ctx: Any, *gradients: Tensor
+    ) -> tuple[Tensor, None]:
+        logits, targets, sums = ctx.saved_tensors
+        found = torch.empty_like(logits)  # [M, V]
+        parts = (part.split(ROWS_AT_ONCE) for part in (logits, sums[:, None], found))
+        for rows, total, out in zip(*parts, strict=True):
+            torch.sub(rows, total, out=out).exp_().mul_(gradients[0])  # [m, V]
+        return found.scatter_add_(1, targets[:, None], -gradients[0].expand(len(targets), 1)), None
 
 
 def shifted_targets(labels: Tensor) -> Tensor:

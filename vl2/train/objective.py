@@ -55,12 +55,13 @@ def learn(model: VL2, batch: Batch, coordinates: CoordinateTokens | None = None)
     With `coordinates` a number in a box is also a little right when it is near.
     """
     asked, wanted, logits, routing = _run(model, batch)
-    soft = torch.zeros_like(wanted, dtype=torch.bool)  # [M]
-    if coordinates is not None:
-        soft = is_coordinate(batch.input_ids, coordinates)[asked]
-    text = next_token_loss(logits[~soft], wanted[~soft])
-    if coordinates is not None and soft.any():
-        text = text + coordinate_loss(logits[soft], wanted[soft], coordinates)
+    if coordinates is None:
+        text = next_token_loss(logits, wanted)
+    else:
+        soft = is_coordinate(batch.input_ids, coordinates)[asked]  # [M]
+        text = next_token_loss(logits[~soft], wanted[~soft])
+        if soft.any():
+            text = text + coordinate_loss(logits[soft], wanted[soft], coordinates)
     is_token = batch.documents != PADDING  # [B, T]
     losses = [sequence_aux_loss(decided, len(asked), is_token) for decided in routing.values()]
     return Learned(

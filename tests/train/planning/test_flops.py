@@ -8,7 +8,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from tests.train.variants import toy_config
 from vl2.core.batch import Batch
-from vl2.kernels import Backends, grouped, reference
+from vl2.kernels import Backends, reference, sorted_experts
 from vl2.model import PRESETS, VL2
 from vl2.train.paper import paper_row
 from vl2.train.planning.flops import flops_by_part, packed_traffic, total_work, unit_work
@@ -37,7 +37,7 @@ def test_flops_are_those_that_torch_counts(variant):
     """Every matrix product of a toy, counted while it runs; the reference attention scores all pairs."""
     config = toy_config(variant)
     length, num_tiles = 40, 3
-    model = VL2(config, Backends(attention=reference.attention, experts=grouped.routed_experts))
+    model = VL2(config, Backends(attention=reference.attention, experts=sorted_experts.routed_experts))
     ids = torch.arange(length)[None] % config.language_config.vocab_size
     ones = torch.ones_like(ids)
     batch = Batch(

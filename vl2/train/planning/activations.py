@@ -42,8 +42,8 @@ def input_bytes(unit: Unit, config: VL2Config, traffic: Traffic, item_size: int)
 
 
 def logits_bytes(config: VL2Config, traffic: Traffic, item_size: int) -> float:
-    """Return the peak of the loss: logits, in float32 too, their log-probabilities, and their gradient."""
-    return traffic.learned * config.language_config.vocab_size * (item_size + 3 * FLOAT32)
+    """Return the peak of the loss: logits, in float32 too, and their gradient."""
+    return traffic.learned * config.language_config.vocab_size * (item_size + 2 * FLOAT32)
 
 
 def _layer_token(config: LanguageConfig, index: int, item_size: int) -> float:
