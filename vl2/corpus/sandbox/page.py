@@ -21,6 +21,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 from vl2.core.errors import VL2Error
+from vl2.corpus.sources.markup import tamed
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; font-src data:"
@@ -69,7 +70,7 @@ def show_page(html: str, size: tuple[int, int] = (1280, 800), timeout_s: float =
 def visible_text(html: str) -> str:
     """Return the words of a page that are not markup, style or script, one space between them."""
     reader = _TextReader()
-    reader.feed(html)
+    reader.feed(tamed(html))
     return " ".join("".join(reader.pieces).split())
 
 
