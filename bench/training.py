@@ -217,10 +217,10 @@ def main() -> None:
     found = json.loads(arguments.out.read_text()) if arguments.out.exists() else {}
     for name, part in parts.items():
         if name.startswith(arguments.only):
-            found[name] = part()
+            found[name] = {"rounds": rounds, **part()}
             print(name, json.dumps(found[name]), flush=True)
             found["machine"] = {
-                "threads": arguments.threads, "rounds": rounds, "torch": torch.__version__,
+                "threads": arguments.threads, "torch": torch.__version__,
                 "processor": platform.processor() or platform.machine(),
             }  # fmt: skip
             arguments.out.write_text(json.dumps(found, indent=1) + "\n")
