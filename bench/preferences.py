@@ -23,15 +23,15 @@ from vl2.cli.rollouts import answer_by_engine
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart, sample_to_dict
 from vl2.core.settings import build, override
 from vl2.corpus.pocket import draw
-from vl2.train.policy_config import PolicyConfig
-from vl2.train.policy_lesson import PolicyLesson
-from vl2.train.policy_run import build_policy
-from vl2.train.preference_config import PreferenceConfig
-from vl2.train.preference_run import build_preference
-from vl2.train.rewards import iou_reward, truth_of
-from vl2.train.rewards.truth import text_of
-from vl2.train.rollout import Ask, QuestionReader
-from vl2.train.tuned import Tuned
+from vl2.train.tuning.policy_config import PolicyConfig
+from vl2.train.tuning.policy_lesson import PolicyLesson
+from vl2.train.tuning.policy_run import build_policy
+from vl2.train.tuning.preference_config import PreferenceConfig
+from vl2.train.tuning.preference_run import build_preference
+from vl2.train.tuning.rewards import iou_reward, truth_of
+from vl2.train.tuning.rewards.truth import text_of
+from vl2.train.tuning.rollout import Ask, QuestionReader
+from vl2.train.tuning.tuned import Tuned
 from vl2.train.watch import StepFigures
 
 TRAIN_SEED, HELD_OUT_SEED = 101, 202

@@ -17,7 +17,7 @@ from torch import Tensor
 from tests.train.variants import toy_config
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.train.run import train
-from vl2.train.snapshot_stored import StoredSnapshot, newest_snapshot
+from vl2.train.snapshots.stored import StoredSnapshot, newest_snapshot
 from vl2.weights import save_model
 
 RECIPES = Path(__file__).parents[2] / "recipes"

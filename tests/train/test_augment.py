@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart
-from vl2.train.augment import augmented
+from vl2.train.tuning.augment import augmented
 
 SIZE = (120, 80)
 BOX = (30, 20, 70, 50)

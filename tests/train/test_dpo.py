@@ -17,12 +17,12 @@ from vl2.core.batch import IGNORE_INDEX
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.data.faults import Fault
 from vl2.train.objective import score
-from vl2.train.pairs import PairList
-from vl2.train.preference import Endings, drift, margins, preference_loss
-from vl2.train.preference_config import PreferenceConfig
-from vl2.train.preference_run import build_preference
-from vl2.train.shared_sight import batch_of
-from vl2.train.tuner import Tuner
+from vl2.train.tuning.pairs import PairList
+from vl2.train.tuning.preference import Endings, drift, margins, preference_loss
+from vl2.train.tuning.preference_config import PreferenceConfig
+from vl2.train.tuning.preference_run import build_preference
+from vl2.train.tuning.shared_sight import batch_of
+from vl2.train.tuning.tuner import Tuner
 
 COLOURS = ("red", "green", "blue", "yellow", "purple", "orange")
 BETA = 0.1

@@ -13,10 +13,10 @@ from vl2.core.errors import VL2Error
 from vl2.corpus.pocket.vocabulary import write_processor
 from vl2.parallel.plan import ParallelPlan
 from vl2.train.export import convert
-from vl2.train.snapshot_folder import MANIFEST, snapshot_path
-from vl2.train.snapshot_load import load_weights
-from vl2.train.snapshot_stored import StoredSnapshot, newest_snapshot
 from vl2.train.snapshots import Snapshots
+from vl2.train.snapshots.folder import MANIFEST, snapshot_path
+from vl2.train.snapshots.load import load_weights
+from vl2.train.snapshots.stored import StoredSnapshot, newest_snapshot
 from vl2.weights import load_model
 
 

@@ -14,9 +14,9 @@ from safetensors.torch import load_file
 
 import vl2
 from vl2.core.errors import ConfigError, VL2Error
-from vl2.train.finetune_config import FinetuneConfig
-from vl2.train.finetune_run import build_finetuner
-from vl2.train.tuner import Look, Tuner
+from vl2.train.tuning.finetune_config import FinetuneConfig
+from vl2.train.tuning.finetune_run import build_finetuner
+from vl2.train.tuning.tuner import Look, Tuner
 from vl2.weights.adapter import WEIGHTS_FILE
 
 NUM_PICTURES = 12

@@ -20,12 +20,12 @@ from vl2.engine.answer import generate
 from vl2.engine.request import Request
 from vl2.engine.sampler import SamplingSettings
 from vl2.train.objective import score
-from vl2.train.policy import advantages, token_losses
-from vl2.train.policy_config import PolicyConfig
-from vl2.train.policy_run import build_policy
-from vl2.train.rollout import Ask, Rollout, seed_of, with_answer
-from vl2.train.shared_sight import batch_of
-from vl2.train.tuner import Tuner
+from vl2.train.tuning.policy import advantages, token_losses
+from vl2.train.tuning.policy_config import PolicyConfig
+from vl2.train.tuning.policy_run import build_policy
+from vl2.train.tuning.rollout import Ask, Rollout, seed_of, with_answer
+from vl2.train.tuning.shared_sight import batch_of
+from vl2.train.tuning.tuner import Tuner
 
 NUM_PICTURES = 12
 RATIOS = (0.8, 1.2)

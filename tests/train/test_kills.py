@@ -16,8 +16,8 @@ import pytest
 
 from tests.train.snapshot_worlds import different
 from tests.train.stage_toys import changes, recipe, tensors_of
-from vl2.train.snapshot_folder import INCOMPLETE
-from vl2.train.snapshot_stored import newest_snapshot
+from vl2.train.snapshots.folder import INCOMPLETE
+from vl2.train.snapshots.stored import newest_snapshot
 
 NUM_KILLS = int(os.environ.get("VL2_KILLS", "2"))
 STEPS_A_KILL, SAVE_EVERY, LONGEST_S = 4, 2, 0.4  # killed within so many seconds of a step

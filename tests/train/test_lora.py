@@ -10,7 +10,7 @@ from tests.weights.checkpoints import NAMES, RECORDED, change_json
 from vl2.core.batch import PADDING, Batch
 from vl2.core.errors import ConfigError, WeightsError
 from vl2.core.tiles import TileGrid
-from vl2.train.lora import PARTS, adapter_of, add_adapter, merge_changes
+from vl2.train.tuning.lora import PARTS, adapter_of, add_adapter, merge_changes
 from vl2.weights import load_model
 from vl2.weights.adapter import CONFIG_FILE, WEIGHTS_FILE, load_adapter, merge, save_adapter
 

@@ -22,7 +22,7 @@ from vl2.train.losses import (
     sequence_aux_loss,
     shifted_targets,
 )
-from vl2.train.waves import WAVE_SIZE, waves
+from vl2.train.pocket.waves import WAVE_SIZE, waves
 from vl2.weights import find_checkpoint
 
 TOKENS = CoordinateTokens(ids=torch.arange(1000) + 10, opening=3, closing=4)
@@ -72,6 +72,8 @@ def test_balanced_experts_cost_one_and_a_favourite_costs_more():
     assert float(sequence_aux_loss(even, batch_size=2)) == pytest.approx(1.0)
     favourite = routing([[0], [0], [0], [0]], [[0.9, 0.1]] * 4)
     assert float(sequence_aux_loss(favourite, batch_size=2)) == pytest.approx(2 * 0.9)
+    of_sigmoid = routing([[0], [0], [0], [0]], [[0.72, 0.08]] * 4)  # which do not add up to one
+    assert float(sequence_aux_loss(of_sigmoid, batch_size=2)) == pytest.approx(2 * 0.9)
     padded = routing([[0], [0], [1], [1]], [[0.9, 0.1]] * 2 + [[0.1, 0.9]] * 2)
     counts = torch.tensor([[True, True, False, False]])
     assert float(sequence_aux_loss(padded, 1, counts)) == pytest.approx(2 * 0.9)

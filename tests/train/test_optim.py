@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from vl2.train.optim import Optimizer, is_muon, orthogonalize
+from vl2.train.pocket.optim import Optimizer, is_muon, orthogonalize
 
 
 def test_orthogonalize_brings_singular_values_near_one():

@@ -7,7 +7,7 @@ import torch
 
 from vl2.data.pointers import Pointers
 from vl2.kernels import reference
-from vl2.train.pointing import NUM_POINTING_HEADS, PointingAttention, pointing_loss
+from vl2.train.pocket.pointing import NUM_POINTING_HEADS, PointingAttention, pointing_loss
 
 
 def pointers() -> Pointers:

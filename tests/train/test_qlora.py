@@ -14,10 +14,10 @@ from tests.weights.checkpoints import NAMES, RECORDED
 from vl2.core.errors import ConfigError, WeightsError
 from vl2.kernels.quantized import NUMBERS_AT_ONCE, dequantize, quantize
 from vl2.model.config import QuantizationConfig
-from vl2.train.change import Change
-from vl2.train.finetune_run import build_finetuner
-from vl2.train.frozen import FrozenProduct, hold_frozen
-from vl2.train.lora import add_adapter
+from vl2.train.tuning.change import Change
+from vl2.train.tuning.finetune_run import build_finetuner
+from vl2.train.tuning.frozen import FrozenProduct, hold_frozen
+from vl2.train.tuning.lora import add_adapter
 from vl2.weights import load_model
 from vl2.weights.adapter import load_adapter, merge
 from vl2.weights.quantize import quantize_checkpoint

@@ -9,7 +9,7 @@ from tests.train.stage_toys import changes, log_of, recipe, tensors_of
 from vl2.train.groups import NEVER
 from vl2.train.paper import TABLE_2
 from vl2.train.run import train
-from vl2.train.snapshot_tensors import MODEL, OPTIMIZER
+from vl2.train.snapshots.tensors import MODEL, OPTIMIZER
 from vl2.train.stages import STAGES
 from vl2.weights import load_model
 

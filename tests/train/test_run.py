@@ -13,8 +13,8 @@ from vl2.core.settings import build, load_yaml
 from vl2.corpus.pocket import TASKS
 from vl2.corpus.pocket.build import CorpusConfig
 from vl2.train import checkpoint
-from vl2.train.config import RunConfig
 from vl2.train.export import export
+from vl2.train.pocket.config import RunConfig
 from vl2.train.run import train
 from vl2.train.stages import STAGES
 

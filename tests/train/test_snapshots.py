@@ -13,7 +13,8 @@ import torch
 from tests.train.snapshot_worlds import LANES, Run, different, little, small_files, world
 from vl2.core.errors import VL2Error
 from vl2.parallel.plan import ParallelPlan
-from vl2.train.snapshot_folder import (
+from vl2.train.snapshots import Snapshots
+from vl2.train.snapshots.folder import (
     INCOMPLETE,
     MANIFEST,
     REFUSED,
@@ -25,8 +26,7 @@ from vl2.train.snapshot_folder import (
     snapshots_in,
     sweep,
 )
-from vl2.train.snapshot_load import load_weights
-from vl2.train.snapshots import Snapshots
+from vl2.train.snapshots.load import load_weights
 
 ALONE = ParallelPlan()
 

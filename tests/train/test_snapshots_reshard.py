@@ -14,8 +14,8 @@ from tests.parallel.toy import toy
 from tests.train.snapshot_worlds import LANES, Run, different, spawn, wait_for, world
 from vl2.core.errors import VL2Error
 from vl2.parallel.plan import ParallelPlan
-from vl2.train.snapshot_folder import snapshots_in
 from vl2.train.snapshots import Snapshots
+from vl2.train.snapshots.folder import snapshots_in
 
 ONE, TWO = {"one": ParallelPlan()}, {"tp2": ParallelPlan(tp=2)}
 FEW = {"pp4 zbv": PLANS["pp4 zbv"]} | TWO | ONE | {"pp2 fsdp2 ep2 1f1b": PLANS["pp2 fsdp2 ep2 1f1b"]}

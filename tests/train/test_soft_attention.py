@@ -6,8 +6,8 @@ import pytest
 import torch
 
 from vl2.model import PRESETS, VL2
-from vl2.train.initial import initialise
-from vl2.train.soft_attention import highest, soften, watched
+from vl2.train.pocket.initial import initialise
+from vl2.train.pocket.soft_attention import highest, soften, watched
 
 LIMIT = 12.0
 

@@ -10,7 +10,7 @@ from tests.train.stage_toys import changes, log_of, recipe, tensors_of, train_on
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.train.launch import launch
 from vl2.train.run import train
-from vl2.train.snapshot_tensors import MODEL
+from vl2.train.snapshots.tensors import MODEL
 from vl2.train.watch import SpikeLimits
 
 NUM_STEPS = 3

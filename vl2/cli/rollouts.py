@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from vl2.model import VL2
     from vl2.processor.tokenizer import Tokenizer
-    from vl2.train.rollout import Ask
+    from vl2.train.tuning.rollout import Ask
 
 SIDE_BY_SIDE = 64  # answers at a time: their cache is in memory together
 

@@ -39,8 +39,8 @@ def dpo(
     debug: Debug = False,
 ) -> None:
     """Make chosen answers likelier than rejected ones. A run that was stopped goes on where it was."""
-    from vl2.train.preference_config import PreferenceConfig
-    from vl2.train.preference_run import build_preference
+    from vl2.train.tuning.preference_config import PreferenceConfig
+    from vl2.train.tuning.preference_run import build_preference
 
     options = {"data": data, "model": model, "out": out, "rank": lora, "bits": bits, "beta": beta,
                "eval_data": eval_data, "epochs": epochs, "learning_rate": rate}  # fmt: skip
@@ -64,8 +64,8 @@ def grpo(
 ) -> None:
     """Make answers that earn more than their siblings likelier. A run that was stopped goes on where it was."""
     from vl2.cli.rollouts import answer_by_engine
-    from vl2.train.policy_config import PolicyConfig
-    from vl2.train.policy_run import build_policy
+    from vl2.train.tuning.policy_config import PolicyConfig
+    from vl2.train.tuning.policy_run import build_policy
 
     options = {"data": data, "rewards": read_rewards(reward), "group": group, "model": model, "out": out,
                "rank": lora, "bits": bits, "eval_data": eval_data, "epochs": epochs, "learning_rate": rate}  # fmt: skip

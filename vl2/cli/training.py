@@ -55,8 +55,8 @@ def finetune(
     debug: Debug = False,
 ) -> None:
     """Teach a model something new from your samples. A run that was stopped goes on where it was."""
-    from vl2.train.finetune_config import FinetuneConfig
-    from vl2.train.finetune_run import build_finetuner
+    from vl2.train.tuning.finetune_config import FinetuneConfig
+    from vl2.train.tuning.finetune_run import build_finetuner
 
     options = {"data": data, "model": model, "out": out, "rank": lora, "bits": bits, "replay": replay,
                "epochs": epochs, "learning_rate": rate, "eval_data": eval_data}  # fmt: skip

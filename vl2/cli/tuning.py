@@ -10,7 +10,7 @@ import typer
 from vl2.cli.guard import remember_debug
 
 if TYPE_CHECKING:
-    from vl2.train.tuner import Tuner
+    from vl2.train.tuning.tuner import Tuner
 
 T = TypeVar("T")
 

@@ -9,10 +9,10 @@ import torch
 from vl2.core.errors import VL2Error
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.train.checkpoint import has_checkpoint, load_checkpoint
-from vl2.train.snapshot_folder import Manifest
-from vl2.train.snapshot_stored import StoredSnapshot, newest_snapshot, write_snapshot
-from vl2.train.snapshot_tensors import MODEL
-from vl2.train.trainer import load_modules
+from vl2.train.pocket.trainer import load_modules
+from vl2.train.snapshots.folder import Manifest
+from vl2.train.snapshots.stored import StoredSnapshot, newest_snapshot, write_snapshot
+from vl2.train.snapshots.tensors import MODEL
 from vl2.weights import find_checkpoint, save_model
 from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.load import check_stored, common_dtype, fill

@@ -22,9 +22,9 @@ from torch.futures import Future
 from vl2.core.errors import VL2Error
 from vl2.model import VL2Config
 from vl2.parallel.apply import ParallelModel
-from vl2.train.snapshot_group import own_group, reason
-from vl2.train.snapshot_load import load_weights
-from vl2.train.snapshot_stored import newest_snapshot
+from vl2.train.snapshots.group import own_group, reason
+from vl2.train.snapshots.load import load_weights
+from vl2.train.snapshots.stored import newest_snapshot
 from vl2.weights import find_checkpoint
 from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.load import check_stored, key_of

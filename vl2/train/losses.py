@@ -1,4 +1,4 @@
-"""What training minimises: next tokens, soft coordinates, balanced experts, dense slots."""
+"""What training minimises: next tokens, soft coordinates, balanced experts."""
 
 from __future__ import annotations
 
@@ -12,17 +12,13 @@ from torch.autograd.function import once_differentiable
 
 from vl2.core.batch import IGNORE_INDEX
 from vl2.core.boxes import BOX_SCALE
-from vl2.data.slots import SlotTargets
 from vl2.model.moe import Routing
 from vl2.processor.marks import DET, DET_END
 from vl2.processor.tokenizer import Tokenizer
-from vl2.train.heads import SlotPrediction
-from vl2.train.waves import waves
 
 COORDINATE_SIGMA = 6.0  # thousandths: half a pixel of a 96-pixel tile
 COORDINATE_REACH = 15
 ROWS_AT_ONCE = 64  # of logits: they stay in a processor's cache
-EDGE_WEIGHT = 10.0  # the squares of waves are small numbers
 
 
 @dataclass(frozen=True)
@@ -97,12 +93,14 @@ def coordinate_loss(logits: Tensor, targets: Tensor, tokens: CoordinateTokens) -
 def sequence_aux_loss(routing: Routing, batch_size: int, counts: Tensor | None = None) -> Tensor:
     """Return the balance loss of one layer, per row and averaged over rows (the paper's expert-level loss).
 
-    Fraction of choices times mean score of each expert, summed over experts; 1 when all are equal. `counts` [B, T]
-    leaves out tokens, such as padding.
+    Fraction of choices times mean share of the scores of each expert, summed over experts; 1 when all are equal. Scores
+    that a sigmoid made become shares first (DeepSeek-V3, section 2.1.2). `counts` [B, T] leaves out tokens, such as
+    padding.
     """
     num_experts = routing.scores.shape[1]
     ids = routing.topk_ids.view(batch_size, -1)  # [B, T*K]
     scores = routing.scores.view(batch_size, -1, num_experts)  # [B, T, E]
+    scores = scores / scores.sum(-1, keepdim=True)
     weight = torch.ones_like(scores[..., 0]) if counts is None else counts.to(scores.dtype)  # [B, T]
     weight = weight / weight.sum(1, keepdim=True).clamp(min=1)  # [B, T]
     top_k = ids.shape[1] // weight.shape[1]
@@ -110,29 +108,3 @@ def sequence_aux_loss(routing: Routing, batch_size: int, counts: Tensor | None =
     chosen = chosen * num_experts / top_k  # [B, E]
     mean = torch.einsum("bt,bte->be", weight, scores)  # [B, E]
     return (chosen * mean).sum(1).mean()
-
-
-def slot_loss(prediction: SlotPrediction, targets: SlotTargets) -> Tensor:
-    """Return the mean loss of characters, figures and box edges over the patches that are asked."""
-    logits, wanted = prediction.characters.flatten(0, -2), targets.characters.flatten()
-    # letters and blanks are averaged apart: nine slots of ten are blank
-    letters = F.cross_entropy(logits[wanted > 0], wanted[wanted > 0]) if (wanted > 0).any() else torch.zeros(())
-    blanks = F.cross_entropy(logits[wanted == 0], wanted[wanted == 0]) if (wanted == 0).any() else torch.zeros(())
-    figures = F.cross_entropy(prediction.figures.flatten(0, -2), targets.figures.flatten(), ignore_index=-1)
-    has_box = targets.edges[..., 0] >= 0
-    edges = torch.zeros(())
-    if has_box.any():
-        edges = EDGE_WEIGHT * F.mse_loss(prediction.edges[has_box], waves(targets.edges[has_box]))
-    return letters + blanks + figures + edges
-
-
-def slot_accuracy(prediction: SlotPrediction, targets: SlotTargets) -> tuple[float, float]:
-    """Return the share of right characters among non-blank slots and of right figures among figure patches."""
-    return (
-        _share(prediction.characters.argmax(-1) == targets.characters, targets.characters > 0),
-        _share(prediction.figures.argmax(-1) == targets.figures, targets.figures > 0),
-    )
-
-
-def _share(is_right: Tensor, is_asked: Tensor) -> float:
-    return float(is_right[is_asked].float().sum() / max(1, int(is_asked.sum())))

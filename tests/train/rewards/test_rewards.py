@@ -9,9 +9,9 @@ import pytest
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, Message, Sample, TextPart
 from vl2.processor.grounding import render
-from vl2.train.rewards import Truth, answer_reward, format_reward, iou_reward, number_reward, truth_of
-from vl2.train.rewards.iou import MOST_BOXES
-from vl2.train.rewards.truth import LONGEST_ANSWER
+from vl2.train.tuning.rewards import Truth, answer_reward, format_reward, iou_reward, number_reward, truth_of
+from vl2.train.tuning.rewards.iou import MOST_BOXES
+from vl2.train.tuning.rewards.truth import LONGEST_ANSWER
 
 LEFT, RIGHT = Box(0, 0, 100, 100), Box(200, 0, 300, 100)
 HALF = Box(0, 0, 100, 50)  # of LEFT

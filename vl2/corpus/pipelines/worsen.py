@@ -17,7 +17,7 @@ from vl2.corpus.rewriting import dice_of
 from vl2.data.faults import RowError
 from vl2.processor import image_size
 from vl2.processor.degrade import degrade, degrade_box
-from vl2.train.augment import augmented
+from vl2.train.tuning.augment import augmented
 
 Kind = Literal["blur", "noise", "jpeg", "low_light", "resample", "rotation", "frame"]
 SEEDS = 1 << 31

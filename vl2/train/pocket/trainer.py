@@ -1,0 +1,244 @@
+"""Run one stage: steps of microbatches, averaged over processes, logged, saved and resumed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
+from vl2.data.loader import Loader, Microbatch
+from vl2.data.mixture import Mixture
+from vl2.data.pointers import Pointers
+from vl2.kernels import Backends
+from vl2.model import VL2
+from vl2.model.adaptor import layout
+from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
+from vl2.train.losses import (
+    CoordinateTokens,
+    coordinate_loss,
+    is_coordinate,
+    next_token_loss,
+    sequence_aux_loss,
+    shifted_targets,
+)  # fmt: skip
+from vl2.train.pocket.config import RunConfig
+from vl2.train.pocket.heads import SlotHead
+from vl2.train.pocket.optim import Optimizer
+from vl2.train.pocket.pointing import PointingAttention
+from vl2.train.pocket.slot_loss import slot_accuracy, slot_loss
+from vl2.train.pocket.soft_attention import highest, soften, watched
+from vl2.train.stages import STAGES
+from vl2.train.watch import Meter, StepFigures, Watcher, attended_keys, peak_memory
+from vl2.train.watch.work import HALVES
+
+MEANS = ("text", "coordinates", "num_coordinates", "slots", "characters", "figures", "pointing")  # of a unit of weight
+TALLIED = ("weight", "balance", "tokens", "tiles", "keys", *MEANS)
+WATCH_EVERY = 10  # steps between two looks at the attention scores
+Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
+
+
+class Trainer:
+    """One process of one run."""
+
+    def __init__(
+        self, config: RunConfig, model: VL2, loader: Loader, mixture: Mixture, tokens: CoordinateTokens
+    ) -> None:
+        self.config, self.model, self.loader, self.mixture, self.tokens = config, model, loader, mixture, tokens
+        self.stage = STAGES[config.stage]
+        self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        width = model.config.language_config.hidden_size
+        self.slot_head = SlotHead(width, len(loader.classes)).to(getattr(torch, config.precision))
+        self.model.to(getattr(torch, config.precision))
+        self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
+        self.out = Path(config.out)
+        self.step, self.elapsed_s = 0, 0.0
+
+    def run(self) -> None:
+        """Train to the end of the stage, from the run's last checkpoint when there is one."""
+        self._resume()
+        start = self.config.first_sample + self.step * self.config.batch_size
+        samples = self.mixture.samples(start, self.rank, self.world_size)
+        steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
+        with self._watcher() as watch:
+            while self._progress() < 1:
+                began = time.monotonic()
+                microbatches = next(steps)
+                waited_s = time.monotonic() - began
+                sums = self._train_step(microbatches)
+                seconds = time.monotonic() - began
+                self.elapsed_s += seconds
+                watch(self._figures(sums, seconds, waited_s))
+                if self.step % self.config.save_every == 0 or self._progress() >= 1:
+                    self._save()
+
+    def _train_step(self, microbatches: list[Microbatch]) -> Tally:
+        tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
+        backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
+        for microbatch in microbatches:
+            loss = self._loss(microbatch, tally, backends)
+            loss.backward()
+        extra = torch.tensor([*tally.values(), self.elapsed_s])
+        flat = torch.cat((self.optimizer.gradients(), extra))
+        if self.world_size > 1:
+            dist.all_reduce(flat)
+        gradients, sums = flat[: -len(extra)], flat[-len(extra) :].tolist()
+        record = dict(zip(tally, sums, strict=False))
+        self.elapsed_s = sums[-1] / self.world_size
+        gradients /= record["weight"]
+        norm = float(gradients.norm())
+        gradients *= min(1.0, self.config.clip / (norm + 1e-6))
+        softened = soften(self.optimizer.master, highest(watch.peaks)) if watch is not None else 0
+        self.optimizer.step(gradients, self._lr_scale())
+        self.step += 1
+        return record | {"grad_norm": norm, "softened": softened}
+
+    def _loss(self, microbatch: Microbatch, tally: Tally, backends: Backends) -> Tensor:
+        """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
+        batch, features = microbatch.batch, None
+        if batch.tiles is not None:
+            features = self.model.adaptor(self.model.vision(batch.tiles, backends))
+        if self.stage.supervises == "slots":
+            weight = float(len(batch.tiles)) if batch.tiles is not None else 0.0
+            text_loss = torch.zeros(())
+        else:
+            text_loss, weight = self._text_loss(batch, features, microbatch.pointers, tally, backends)
+        loss = text_loss
+        if features is not None and microbatch.slots is not None and self.config.slot_weight:
+            prediction = self.slot_head(features)
+            dense = slot_loss(prediction, microbatch.slots)
+            loss = loss + self.config.slot_weight * weight * dense
+            characters, figures = slot_accuracy(prediction, microbatch.slots)
+            _add(tally, slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
+        _add(tally, weight=weight, tiles=len(batch.tiles) if batch.tiles is not None else 0)
+        return loss
+
+    def _text_loss(
+        self, batch: Batch, features: Tensor | None, pointers: Pointers | None, tally: Tally, backends: Backends
+    ) -> tuple[Tensor, float]:
+        model, labels = self.model, batch.labels
+        assert labels is not None  # the loader labels every batch
+        if features is not None:
+            visual = layout(features, batch.grids, model.tile_newline, model.view_separator)
+            batch = replace(batch, visual_embeds=visual)
+        guide = None
+        if pointers is not None:
+            guide = PointingAttention(backends.attention, pointers, len(model.language.layers) // 2)
+            backends = replace(backends, attention=guide, document_attention=None)
+        hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
+        targets = shifted_targets(labels)  # [B, T]
+        asked = targets != IGNORE_INDEX  # [B, T]
+        soft = is_coordinate(batch.input_ids, self.tokens) & asked  # [B, T]
+        hard = asked & ~soft  # [B, T]
+        plain = next_token_loss(model.logits(hidden.states[hard]), targets[hard])
+        boxes = torch.zeros(())
+        if soft.any():
+            boxes = coordinate_loss(model.logits(hidden.states[soft]), targets[soft], self.tokens)
+        weight = float(asked.sum())
+        balance = sum(
+            (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
+        )
+        num_tokens = float((batch.documents != PADDING).sum())
+        _add(tally, tokens=num_tokens, keys=attended_keys(batch) * num_tokens, num_coordinates=float(soft.sum()))
+        _add(tally, text=float(plain.detach()), coordinates=float(boxes.detach()))
+        _add(tally, balance=float(balance.detach()) * weight)
+        loss = plain + boxes + self.config.aux_weight * weight * balance
+        if guide is not None:
+            _add(tally, pointing=float(guide.loss.detach()) * weight)
+            loss = loss + self.config.point_weight * weight * guide.loss
+        return loss, weight
+
+    def _trained(self) -> dict[str, torch.nn.Parameter]:
+        """Return the parameters that this stage moves; the others take no gradient."""
+        trained = {}
+        for name, parameter in self.model.named_parameters():
+            moves = name.startswith(self.stage.trains) and parameter.requires_grad
+            parameter.requires_grad_(moves)
+            if moves:
+                trained[name] = parameter
+        if self.stage.sees_images and self.config.slot_weight:
+            trained |= {f"slot_head.{name}": p for name, p in self.slot_head.named_parameters()}
+        return trained
+
+    def _progress(self) -> float:
+        by_steps = self.step / self.config.num_steps
+        if not self.config.max_hours:
+            return by_steps
+        return max(by_steps, self.elapsed_s / (self.config.max_hours * 3600))
+
+    def _lr_scale(self) -> float:
+        """Return the warm-up and linear decay factor."""
+        warmup = min(1.0, (self.step + 1) / max(1, self.config.warmup_steps))
+        decay = (1 - self._progress()) / max(1e-9, 1 - self.config.decay_from)
+        return warmup * max(0.02, min(1.0, decay))
+
+    def _watcher(self) -> AbstractContextManager[Callable[[StepFigures], None]]:
+        if self.rank:
+            return nullcontext(lambda figures: None)
+        moving = [half for half in HALVES if half in self.stage.trains]
+        return Watcher(
+            self.out, num_steps=self.config.num_steps, first_step=self.step, log_every=self.config.log_every,
+            meter=Meter(config=self.model.config, weights=moving), config=asdict(self.config),
+        )  # fmt: skip
+
+    def _figures(self, sums: Tally, seconds: float, waited_s: float) -> StepFigures:
+        """Return what a step of these sums tells."""
+        weight, tokens, scale = sums["weight"], sums["tokens"], self._lr_scale()
+        means = {name: sums[name] / weight for name in MEANS}
+        slots = self.stage.supervises == "slots"
+        return StepFigures(
+            step=self.step, loss=means["slots"] if slots else means["text"] + means["coordinates"],
+            balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
+            tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
+            data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
+            learning_rates={"matrices": self.config.muon_lr * scale, "others": self.config.adam_lr * scale},
+            skipped=self.loader.skipped, others={**means, "softened": sums["softened"]},
+        )  # fmt: skip
+
+    def _save(self) -> None:
+        if self.rank:
+            return
+        tensors = {f"model.{name}": p.detach().float() for name, p in self.model.named_parameters()}
+        tensors |= {f"slot_head.{name}": p.detach().float() for name, p in self.slot_head.named_parameters()}
+        for name, master in self.optimizer.master.items():
+            tensors[name if name.startswith("slot_head.") else f"model.{name}"] = master.clone()
+        tensors |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()}
+        state = {"step": self.step, "elapsed_s": self.elapsed_s, "config": asdict(self.config)}
+        save_checkpoint(self.out / "checkpoint", tensors, state)
+
+    def _resume(self) -> None:
+        folder = self.out / "checkpoint"
+        if not has_checkpoint(folder):
+            return
+        tensors, state = load_checkpoint(folder)
+        load_modules(self.model, tensors, prefixes=("",))
+        load_slot_head(self.slot_head, tensors)
+        optimizer = {key.removeprefix("optimizer."): t for key, t in tensors.items() if key.startswith("optimizer.")}
+        self.optimizer.load_state(optimizer, state["step"])
+        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+
+
+@torch.no_grad()
+def load_modules(model: VL2, tensors: Mapping[str, Tensor], prefixes: tuple[str, ...]) -> None:
+    """Copy the checkpoint's parameters whose names begin with one of `prefixes`."""
+    for name, parameter in model.named_parameters():
+        if name.startswith(prefixes):
+            parameter.copy_(tensors[f"model.{name}"])
+
+
+@torch.no_grad()
+def load_slot_head(head: SlotHead, tensors: Mapping[str, Tensor]) -> None:
+    """Copy the slot head's parameters."""
+    for name, parameter in head.named_parameters():
+        parameter.copy_(tensors[f"slot_head.{name}"])
+
+
+def _add(tally: Tally, **values: float) -> None:
+    for name, value in values.items():
+        tally[name] += value

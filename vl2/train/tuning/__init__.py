@@ -1,0 +1,1 @@
+"""Teach a trained model something new: from samples, from preferences, from rewards."""

@@ -1,0 +1,80 @@
+"""Source: some rows of a list, made ready for the model; what cannot be used is counted, and its neighbour taken."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+import torch
+
+from vl2.core.errors import ConfigError, VL2Error
+from vl2.data.faults import Fault
+from vl2.data.order import Rounds
+from vl2.train.tuning.tune_config import TuneConfig
+
+T = TypeVar("T")
+MOST_TRIES = 100  # samples in a row that cannot be used
+MOST_HELD_OUT = 128  # samples that are looked at during training
+CORRECT = "Correct the data."
+
+
+@dataclass(kw_only=True)
+class Source(Generic[T]):
+    """Some rows, in a shuffled order."""
+
+    rows: Sequence[int]
+    ready: Callable[[int, int | None], T | Fault]  # of a row, as it is shown at a place; may raise VL2Error
+    seed: int
+    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+
+    def __post_init__(self) -> None:
+        self.rounds = Rounds(len(self.rows), self.seed)
+
+    def take(self, first: int, count: int) -> list[T]:
+        """Return `count` of them from place `first` on; in place of one that cannot be used comes its neighbour."""
+        return [self._usable(place) for place in range(first, first + count)]
+
+    def read(self, row: int, place: int | None = None) -> T | None:
+        """Return what a row holds, or None and count the reason."""
+        try:
+            found = self.ready(row, place)
+        except VL2Error as error:
+            found = Fault(f"{type(error).__name__} {error.thing}"[:80])
+        if isinstance(found, Fault):
+            self.skipped[found.reason] += 1
+            return None
+        return found
+
+    def held_out(self, rows: Sequence[int]) -> list[T]:
+        """Return those of the rows that can be used. Raises ConfigError when there is none."""
+        found = [ready for row in rows if (ready := self.read(row)) is not None]
+        if not found:
+            raise ConfigError("data", "none of the held-out samples can be used", got=self._reasons(), do=CORRECT)
+        return found
+
+    def _usable(self, place: int) -> T:
+        index = self.rounds[place]
+        for step in range(min(MOST_TRIES, len(self.rows))):
+            ready = self.read(self.rows[(index + step) % len(self.rows)], place)
+            if ready is not None:
+                return ready
+        raise VL2Error("data", "none of its samples can be used", got=self._reasons(), do=CORRECT)
+
+    def _reasons(self) -> str:
+        return ", ".join(f"{number} x {reason}" for reason, number in self.skipped.items())
+
+
+def split(config: TuneConfig, num_samples: int) -> tuple[Sequence[int], Sequence[int]]:
+    """Return the rows that are learned from, and those that are only looked at."""
+    if config.eval_data:
+        return range(num_samples), ()
+    num_held_out = min(MOST_HELD_OUT, round(num_samples * config.eval_share))
+    if not 0 < num_held_out < num_samples:
+        raise ConfigError(
+            "eval_share", "leaves no sample to look at, or none to learn from", got=config.eval_share,
+            expected=f"a share of {num_samples} samples", do="Change it, or give --eval-data.",
+        )  # fmt: skip
+    order = torch.randperm(num_samples, generator=torch.Generator().manual_seed(config.seed)).tolist()
+    return order[num_held_out:], order[:num_held_out]
