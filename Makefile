@@ -19,7 +19,7 @@ demo: .venv/core.stamp
 	@echo "The picture with its box: out/demo.png"
 
 test: check
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check --quiet .
