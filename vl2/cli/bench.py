@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from vl2.cli import show
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 from vl2.cli.picture_file import check_writable, write_file
 from vl2.core.errors import VL2Error
 
@@ -32,7 +32,7 @@ def bench(
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure plain PyTorch code in turns.")] = False,
     out: Annotated[Path | None, typer.Option(help="Write every sample here, as JSON.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw the figures here: .png.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Measure this machine: memory, vision, prefill and decoding, against other programs in turns."""
     for path, ending in ((out, ".json"), (png, ".png")):

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 
 def convert(
@@ -16,7 +16,7 @@ def convert(
     tokenizer: Annotated[
         str | None, typer.Option(help="Whose processor files to take, if not the run's.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Write a run's last checkpoint in the official layout, or a model in the official layout as a run's start."""
     from vl2.train.export import convert as write

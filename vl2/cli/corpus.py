@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, remember_debug
+from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, Assignments, Debug
 from vl2.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from vl2.corpus.run import Progress
 
-Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
 ExecutorName = Literal["local", "ray"]
-Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 
 app = typer.Typer(no_args_is_help=True, help="Build data to train on.", epilog=EXIT_CODES)
 

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from vl2.cli import evaluation_data, evaluation_results
-from vl2.cli.guard import EXIT_CODES, remember_debug
+from vl2.cli.guard import EXIT_CODES, Debug
 
 Dialect = Literal["canonical", "vlmevalkit", "lmms", "official"]
 
@@ -53,7 +53,7 @@ def run(
     restart: Annotated[bool, typer.Option("--restart", help="Drop the answers that are there.")] = False,
     limit: Annotated[int, typer.Option(min=0, help="Most rows; 0 takes all.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Write the scores as JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Ask a model all rows of benchmarks and print the scores. What is answered already is not asked again."""
     from vl2.cli.evaluation_run import Choice, RunChoice, run_tasks

@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, remember_debug
+from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, Debug
 
-Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 PROMPT_CASE = "deepseek_vl2_conversation"  # the key that tells a case of a prompt from one of a metric
 
 app = typer.Typer(no_args_is_help=True, help="Look at benchmark data.", epilog=EXIT_CODES)

@@ -8,12 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 ONE, SEVERAL = "A run's folder, or that of one of its tasks.", "Folders of runs, or of single tasks of them."
 Run = Annotated[Path, typer.Argument(metavar="RUN", help=ONE)]
 Runs = Annotated[list[Path], typer.Argument(metavar="RUN...", help=SEVERAL)]
-Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
 
 

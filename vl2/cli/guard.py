@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
@@ -49,6 +49,10 @@ def remember_debug(ctx: typer.Context, value: bool) -> bool:
     if value:
         ctx.meta[_DEBUG] = True
     return value
+
+
+Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
+Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
 
 
 @contextmanager

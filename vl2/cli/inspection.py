@@ -9,11 +9,10 @@ import typer
 from typer.core import TyperGroup
 
 from vl2.cli import show
-from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, remember_debug
+from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, Debug
 from vl2.cli.picture_file import check_writable, write_file
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 
 
 class ImageByDefault(TyperGroup):

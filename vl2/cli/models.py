@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from vl2.cli import show
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 if TYPE_CHECKING:
     from vl2.model import VL2Config
@@ -31,7 +31,7 @@ class ModelRow:
 
 def models(
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """List the sizes: parameters, memory of the weights by format, and what is on this machine."""
     from vl2.model import PRESETS

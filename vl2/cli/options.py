@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class RunOptions:
     dtype: Annotated[str | None, typer.Option(help="float32, bfloat16 or float16; as stored unless given.")] = None
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False
+    debug: Debug = False
 
     def settings(self) -> dict[str, Any]:
         """Return the settings of one request."""

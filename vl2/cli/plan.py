@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from vl2.cli import show
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 from vl2.core.errors import VL2Error
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def plan(
     dtype: Annotated[str, typer.Option(help="float32, bfloat16, float16; of a size also int8, int4.")] = "bfloat16",
     cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Say what a question about images needs: tiles, tokens, memory. Fails when it does not fit; loads nothing."""
     import torch

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from vl2.cli import show
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 if TYPE_CHECKING:
     from vl2.train.planning.estimate import Estimate, Job
@@ -37,7 +37,7 @@ def plan_training(
     timeline: Annotated[Path | None, typer.Option(help="Draw a step of the pipeline into this SVG.")] = None,
     paper: Annotated[bool, typer.Option("--paper", help="Show the paper's own days, worked out again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write JSON.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Say what a stage of the paper takes: memory, FLOPs, communication, bubble, days and cost. Trains nothing."""
     from dataclasses import replace

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 if TYPE_CHECKING:
     from vl2.core.batch import Batch
@@ -28,7 +28,7 @@ def quantize(
     report: Annotated[Path | None, typer.Option(help="Write a comparison with the original here, as JSON.")] = None,
     compare_on: Annotated[Path | None, typer.Option(help="What --report compares on: shards or samples.")] = None,
     samples: Annotated[int, typer.Option(help="Most samples to calibrate on, and to compare on.")] = 128,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Write a model with its weights in 8 or 4 bits; the folder is used like any other."""
     from vl2.core.errors import VL2Error

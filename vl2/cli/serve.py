@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 from vl2.core.errors import VL2Error
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def serve(
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; a CUDA device if there is one.")] = None,
     draft_tokens: Annotated[int, typer.Option(min=0, help="Guess so many ahead; the answer stays.")] = 0,
     cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Remember tokens in half the memory.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Serve a model: OpenAI's API at /v1, a page at /. SIGTERM lets what is under way end."""
     given = {

@@ -6,16 +6,16 @@ from typing import Annotated
 
 import typer
 
+from vl2.cli.guard import Assignments, Debug
 from vl2.cli.tuning import (
-    Assignments,
     Bits,
     Config,
-    Debug,
     Epochs,
     EvalData,
     Model,
     Out,
     Rate,
+    Samples,
     run_tuner,
     settings,
 )
@@ -48,7 +48,7 @@ def dpo(
 
 
 def grpo(
-    data: Annotated[list[str] | None, typer.Option(help="Samples: a file or a folder; see docs/training.md.")] = None,
+    data: Samples = None,
     reward: Annotated[list[str] | None, typer.Option(help="iou, answer, number or format; NAME=WEIGHT.")] = None,
     group: Annotated[int | None, typer.Option(help="Answers to each question.")] = None,
     model: Model = None,

@@ -7,13 +7,13 @@ from typing import Annotated
 
 import typer
 
-from vl2.cli.guard import remember_debug
+from vl2.cli.guard import Debug
 
 
 def report(
     run: Annotated[Path, typer.Argument(help="The folder of a training run, finished or not.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The page.")] = Path("report.html"),
-    debug: Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")] = False,
+    debug: Debug = False,
 ) -> None:
     """Draw a run's curves, expert load and settings on one HTML page that loads nothing."""
     from vl2.train.watch.report import write_report

@@ -8,16 +8,16 @@ from typing import Annotated
 import typer
 
 from vl2.cli import train_preference
+from vl2.cli.guard import Assignments, Debug
 from vl2.cli.tuning import (
-    Assignments,
     Bits,
     Config,
-    Debug,
     Epochs,
     EvalData,
     Model,
     Out,
     Rate,
+    Samples,
     run_tuner,
     settings,
 )
@@ -41,7 +41,7 @@ def run(
 
 @app.command()
 def finetune(
-    data: Annotated[list[str] | None, typer.Option(help="Samples: a file or a folder; see docs/training.md.")] = None,
+    data: Samples = None,
     model: Model = None,
     out: Out = None,
     lora: Annotated[int | None, typer.Option(min=0, help="Rank of the adapter; 0 moves the weights.")] = None,

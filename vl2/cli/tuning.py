@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from vl2.cli.guard import remember_debug
-
 if TYPE_CHECKING:
     from vl2.train.tuning.tuner import Tuner
 
@@ -19,10 +17,9 @@ Out = Annotated[str | None, typer.Option("--out", "-o", help="The folder of this
 Bits = Annotated[int | None, typer.Option(help="Keep the frozen weights in 8 or 4 bits.")]
 EvalData = Annotated[list[str] | None, typer.Option(help="Samples to look at; else a tenth of the data.")]
 Epochs = Annotated[float | None, typer.Option(help="How often each sample is seen.")]
+Samples = Annotated[list[str] | None, typer.Option(help="Samples: a file or a folder; see docs/training.md.")]
 Rate = Annotated[float | None, typer.Option(help="The learning rate.")]
 Config = Annotated[Path | None, typer.Option(help="YAML with any of the settings by name.")]
-Assignments = Annotated[list[str] | None, typer.Option("--set", help="Change a setting: name=value.")]
-Debug = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show traces of errors.")]
 
 
 def settings(
