@@ -14,6 +14,8 @@ Variant = Literal["tiny", "small", "base"]
 PaperStage = Literal["align", "pretrain", "sft"]
 ScheduleKind = Literal["cosine", "step", "constant"]
 
+ADAM_BETAS = (0.9, 0.95)  # everywhere (Table 2)
+
 WARMUP_STEPS = 2000  # DeepSeek-V2-Lite, the parent model, warms up linearly over so many
 WARMUP_SHARE = 0.03  # of shorter stages, as LLaVA-1.5 trains: 2000 steps are more than align has
 COSINE_FLOOR = 0.0  # of the learning rate; LLaVA-1.5's cosine ends at zero
@@ -40,7 +42,7 @@ class PaperRow:
     vision_rate: float = 0.1  # times the learning rate
     weight_decay: float = 0.1
     clip: float = 1.0
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[float, float] = ADAM_BETAS
     sequence_length: int = 4096
     warmup_steps: int | None = None  # None: WARMUP_STEPS, or WARMUP_SHARE of a shorter stage
     cosine_floor: float = COSINE_FLOOR

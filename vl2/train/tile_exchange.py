@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -11,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vl2.data.balance import LevelPlan, gather_back, level, spread
+from vl2.parallel.exchange import all_to_all
 
 
 def embed_balanced(
@@ -27,7 +27,7 @@ def embed_balanced(
     plan = level(_all_counts(len(tiles), tiles.device, group))
 
     def communicate(rows: Tensor, sends: Sequence[int], receives: Sequence[int]) -> Tensor:
-        return _AllToAll.apply(rows, list(sends), list(receives), group)  # type: ignore[no-any-return]
+        return all_to_all(rows, sends, receives, group)
 
     if not plan.largest:
         return tiles, plan
@@ -42,24 +42,3 @@ def _all_counts(count: int, device: torch.device, group: dist.ProcessGroup | Non
     counts[dist.get_rank(group)] = count
     dist.all_reduce(counts, group=group)
     return counts.tolist()
-
-
-class _AllToAll(torch.autograd.Function):
-    """Rows to the ranks that they are for; gradients take the same way back."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, rows: Tensor, sends: list[int], receives: list[int], group: dist.ProcessGroup | None
-    ) -> Tensor:
-        ctx.sends, ctx.receives, ctx.group = sends, receives, group
-        return _all_to_all(rows, sends, receives, group)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None, None]:
-        return _all_to_all(gradients[0], ctx.receives, ctx.sends, ctx.group), None, None, None
-
-
-def _all_to_all(rows: Tensor, sends: list[int], receives: list[int], group: dist.ProcessGroup | None) -> Tensor:
-    came = rows.new_empty(sum(receives), *rows.shape[1:])
-    dist.all_to_all_single(came, rows.contiguous(), receives, sends, group=group)
-    return came

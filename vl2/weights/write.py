@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -16,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from vl2.core.disk import sync
 from vl2.core.errors import WeightsError
 from vl2.weights.stored import INDEX_FILE, SINGLE_FILE
 
@@ -90,9 +90,9 @@ def new_directory(directory: Path) -> Iterator[Path]:
         draft.chmod(0o755)  # mkdtemp makes it private
         yield draft
         for path in (*draft.iterdir(), draft):
-            _sync(path)
+            sync(path)
         draft.rename(directory)  # replaces an empty directory
-        _sync(directory.parent)
+        sync(directory.parent)
     except (OSError, SafetensorError) as error:
         full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
         raise WeightsError(
@@ -102,15 +102,6 @@ def new_directory(directory: Path) -> Iterator[Path]:
     finally:
         if draft is not None and draft.exists():
             shutil.rmtree(draft, ignore_errors=True)
-
-
-def _sync(path: Path) -> None:
-    """Wait until a file or directory is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _num_bytes(tensor: Tensor) -> int:

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from vl2.core.disk import sync
 from vl2.core.errors import VL2Error
 from vl2.corpus.manifest import to_line
 from vl2.corpus.teacher.ask import Ask, Reply, Sampling
@@ -96,9 +97,7 @@ class Cache:
         if self._log is None:
             name = f"{os.uname().nodename}-{os.getpid()}-{secrets.token_hex(4)}.jsonl"
             self._log = (self._folder / name).open("xb")
-            folder = os.open(self._folder, os.O_RDONLY)
-            os.fsync(folder)  # the name of the log, too, is there after a power cut
-            os.close(folder)
+            sync(self._folder)  # the name of the log, too, is there after a power cut
         return self._log
 
     def _note(self, entry: Entry, place: tuple[Path, int]) -> None:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-ADAM_BETAS, ADAM_EPS = (0.9, 0.95), 1e-8
+from vl2.train.paper import ADAM_BETAS, ADAM_EPS
+
 MUON_MOMENTUM = 0.95
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)  # a quintic that drives singular values towards 1 (Jordan, 2024)
 NEWTON_SCHULZ_STEPS = 5

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from vl2.core.disk import sync
 from vl2.core.errors import VL2Error
 
 MANIFEST, VERSION = "manifest.json", 1
@@ -66,12 +67,12 @@ def seal(draft: Path, manifest: Manifest) -> Path:
         json.dump({"version": VERSION, "files": files, **asdict(manifest)}, file)
         file.flush()
         os.fsync(file.fileno())
-    sync_folder(draft)
+    sync(draft)
     whole = draft.with_suffix("")
     if whole.exists():
         whole.rename(whole.with_suffix(REPLACED))
     draft.rename(whole)
-    sync_folder(whole.parent)
+    sync(whole.parent)
     shutil.rmtree(whole.with_suffix(REPLACED), ignore_errors=True)
     return whole
 
@@ -104,12 +105,3 @@ def read_manifest(snapshot: Path) -> Manifest:
                 str(path), "is cut off" if found is not None else "is missing", got=found, expected=f"{size} bytes"
             )
     return manifest
-
-
-def sync_folder(folder: Path) -> None:
-    """Wait until the names in a folder are on the disk."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

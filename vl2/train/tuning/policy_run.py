@@ -8,7 +8,7 @@ from vl2.data.records import RecordList, open_records
 from vl2.train.tuning.policy_config import PolicyConfig
 from vl2.train.tuning.policy_lesson import PolicyLesson
 from vl2.train.tuning.rollout import Question, QuestionReader, Rollout
-from vl2.train.tuning.source import MOST_HELD_OUT, Source, split
+from vl2.train.tuning.source import Source, open_sources
 from vl2.train.tuning.tuned import open_tuned
 from vl2.train.tuning.tuner import Tuner, steps_of
 
@@ -21,12 +21,7 @@ def build_policy(config: PolicyConfig, rollout: Rollout) -> Tuner:
         reader = QuestionReader(samples=samples, processor=tuned.processor, max_tokens=tuned.context_size - 1)
         return Source(rows=rows, ready=reader, seed=config.seed)
 
-    samples = open_records(config.data)
-    rows, held_out = split(config, len(samples))
-    learned = looked_at = source(samples, rows)
-    if config.eval_data:
-        others = open_records(config.eval_data)
-        looked_at, held_out = source(others, ()), range(min(MOST_HELD_OUT, len(others)))
-    num_steps = steps_of(config, len(rows), config.batch_size) * config.updates
-    lesson = PolicyLesson(config, tuned, learned, looked_at.held_out(held_out), rollout, num_steps)
+    learned, looked_at = open_sources(config, open_records, source)
+    num_steps = steps_of(config, len(learned.rows), config.batch_size) * config.updates
+    lesson = PolicyLesson(config, tuned, learned, looked_at, rollout, num_steps)
     return Tuner(config, tuned, lesson)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from vl2.train.tuning.pairs import Pair, PairList, PairReader
 from vl2.train.tuning.preference import PreferenceLesson
 from vl2.train.tuning.preference_config import PreferenceConfig
-from vl2.train.tuning.source import MOST_HELD_OUT, Source, split
+from vl2.train.tuning.source import Source, open_sources
 from vl2.train.tuning.tuned import open_tuned
 from vl2.train.tuning.tuner import Tuner, steps_of
 
@@ -20,12 +20,7 @@ def build_preference(config: PreferenceConfig) -> Tuner:
         reader = PairReader(pairs=pairs, processor=tuned.processor, max_tokens=tuned.context_size)
         return Source(rows=rows, ready=reader, seed=config.seed)
 
-    pairs = PairList(config.data)
-    rows, held_out = split(config, len(pairs))
-    learned = looked_at = source(pairs, rows)
-    if config.eval_data:
-        others = PairList(config.eval_data)
-        looked_at, held_out = source(others, ()), range(min(MOST_HELD_OUT, len(others)))
-    num_steps = steps_of(config, len(rows), config.batch_size)
-    lesson = PreferenceLesson(config, tuned, learned, looked_at.held_out(held_out), num_steps)
+    learned, looked_at = open_sources(config, PairList, source)
+    num_steps = steps_of(config, len(learned.rows), config.batch_size)
+    lesson = PreferenceLesson(config, tuned, learned, looked_at, num_steps)
     return Tuner(config, tuned, lesson)

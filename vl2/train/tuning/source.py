@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -15,6 +15,7 @@ from vl2.data.order import Rounds
 from vl2.train.tuning.tune_config import TuneConfig
 
 T = TypeVar("T")
+Rows = TypeVar("Rows", bound=Sized)  # of files, before they are made ready
 MOST_TRIES = 100  # samples in a row that cannot be used
 MOST_HELD_OUT = 128  # samples that are looked at during training
 CORRECT = "Correct the data."
@@ -66,7 +67,23 @@ class Source(Generic[T]):
         return ", ".join(f"{number} x {reason}" for reason, number in self.skipped.items())
 
 
-def split(config: TuneConfig, num_samples: int) -> tuple[Sequence[int], Sequence[int]]:
+def open_sources(
+    config: TuneConfig, open_rows: Callable[[tuple[str, ...]], Rows], source: Callable[[Rows, Sequence[int]], Source[T]]
+) -> tuple[Source[T], list[T]]:
+    """Return what a tuning learns from, and what it only looks at: its `eval_data`, else a share of the data.
+
+    Raises VL2Error where there is nothing to learn from, or to look at.
+    """
+    rows = open_rows(config.data)
+    own, held_out = _split(config, len(rows))
+    learned = looked_at = source(rows, own)
+    if config.eval_data:
+        others = open_rows(config.eval_data)
+        looked_at, held_out = source(others, ()), range(min(MOST_HELD_OUT, len(others)))
+    return learned, looked_at.held_out(held_out)
+
+
+def _split(config: TuneConfig, num_samples: int) -> tuple[Sequence[int], Sequence[int]]:
     """Return the rows that are learned from, and those that are only looked at."""
     if config.eval_data:
         return range(num_samples), ()

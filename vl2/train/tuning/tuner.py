@@ -18,7 +18,7 @@ from vl2.core.batch import PADDING, Batch
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
 from vl2.train.expert_bias import Balance
-from vl2.train.pocket.optim import ADAM_BETAS
+from vl2.train.paper import ADAM_BETAS
 from vl2.train.schedule import schedule_factor
 from vl2.train.tuning.lora import adapter_of
 from vl2.train.tuning.moved import moments_of, rate_groups, set_moments
