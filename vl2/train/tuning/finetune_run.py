@@ -27,7 +27,7 @@ def build_finetuner(config: FinetuneConfig) -> Tuner:
         )
         return Source(rows=rows, ready=reader, seed=seed)
 
-    own = partial(source, seed=config.seed, augment=config.augment)  # what is looked at has no place to be augmented for
+    own = partial(source, seed=config.seed, augment=config.augment)  # what is looked at stays as it is
     new, looked_at = open_sources(config, open_records, own)
     old, num_old = None, 0
     if config.replay:
