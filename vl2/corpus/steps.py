@@ -10,6 +10,7 @@ from vl2.core.sample import Sample
 from vl2.corpus.dedup.exact import Exact, refuse_same_ids, take_nothing
 from vl2.corpus.dedup.pictures import NearPictures, refuse_pictures, take_pictures
 from vl2.corpus.dedup.texts import NearTexts, refuse_texts, take_texts
+from vl2.corpus.drawing.kinds import DRAWING_KINDS
 from vl2.corpus.filters.benchmark import Benchmarks
 from vl2.corpus.filters.code_mix import code_mix
 from vl2.corpus.filters.language import LANGUAGES, language
@@ -118,6 +119,7 @@ KINDS = (
         name="licence", version=1, settings=LicencePolicy,
         build=lambda settings: deciding("licence", 1, settings.find_reason),
     ),
+    *DRAWING_KINDS,
     *PIPELINE_KINDS,
     StepKind(name="exact", version=1, settings=Exact, gathering=Gathering(take=take_nothing, refuse=refuse_same_ids)),
     StepKind(

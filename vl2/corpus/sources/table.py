@@ -11,6 +11,7 @@ from vl2.corpus.sources.folders import FOLDERS
 from vl2.corpus.sources.formulas import FORMULAS
 from vl2.corpus.sources.grit import GRIT
 from vl2.corpus.sources.interleaved import INTERLEAVED
+from vl2.corpus.sources.packages.table import PACKAGES
 from vl2.corpus.sources.pictures import Pictures, folder_of
 from vl2.corpus.sources.question_table import QUESTIONS
 from vl2.corpus.sources.refcoco import REFERENCES
@@ -41,6 +42,7 @@ SOURCES: dict[str, SourceFormat] = {
     **QUESTIONS,
     **FORMULAS,
     **FOLDERS,
+    **PACKAGES,
 }
 
 

@@ -1,0 +1,1 @@
+"""Packages: rows out of what a distribution's own packages hold, so that a corpus can be built without any download."""
