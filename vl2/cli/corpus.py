@@ -34,25 +34,27 @@ def draw(
 
 @app.command(epilog=EXIT_CODES)
 def run(
-    recipe: Annotated[Path, typer.Argument(help="A corpus recipe: sources, steps, formats.")],
+    recipe: Annotated[Path, typer.Argument(help="A corpus recipe (sources, steps, formats), or a folder of them.")],
     set_: Assignments = None,
     workers: Annotated[int, typer.Option(min=1, help="Blocks of rows that are worked on at a time.")] = 2,
     executor: Annotated[ExecutorName, typer.Option(help="Processes of this machine, or a Ray cluster.")] = "local",
     ray_address: Annotated[str | None, typer.Option(help="A cluster to join; else one is started here.")] = None,
     debug: Debug = False,
 ) -> None:
-    """Take records through the steps of a recipe and write them; a run that was stopped goes on where it was."""
-    from vl2.corpus.recipe import load_recipe
-    from vl2.corpus.run import run_recipe
+    """Take records through the steps of a recipe and write them; a run that was stopped goes on where it was.
+
+    The recipes of a folder run in the order in which they read each other's output.
+    """
+    from vl2.corpus.run_all import load_all, run_all
     from vl2.corpus.run_local import LocalExecutor
     from vl2.corpus.run_ray import RayExecutor
 
-    loaded = load_recipe(recipe, set_)
+    loaded = load_all(recipe, set_)
     if ray_address is not None and executor != "ray":
         raise ConfigError("--ray-address", "is of the other executor", do="Add --executor ray.")
     with RayExecutor(workers, ray_address) if executor == "ray" else LocalExecutor(workers) as workplace:
-        out = run_recipe(loaded, workplace, _show)
-    typer.echo(f"Written to {out}. What became of the rows: vl2 corpus report {out}", err=True)
+        outs = " ".join(map(str, run_all(loaded, workplace, _show)))
+    typer.echo(f"Written to {outs}. What became of the rows: vl2 corpus report {outs}", err=True)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -126,9 +128,9 @@ def costs(
     typer.echo(to_table(cache))
 
 
-def _show(progress: Progress) -> None:
+def _show(name: str, progress: Progress) -> None:
     line = (
-        f"{progress.name}: {progress.num_done} of {progress.num_blocks} blocks, "
+        f"{name}, {progress.name}: {progress.num_done} of {progress.num_blocks} blocks, "
         f"{progress.rows_per_s:,.0f} rows/s, {progress.seconds_left:,.0f} s left"
     )
     is_last = progress.num_done == progress.num_blocks
