@@ -16,6 +16,7 @@ from vl2.corpus.filters.code_mix import code_mix
 from vl2.corpus.filters.language import LANGUAGES, language
 from vl2.corpus.filters.licence import LicencePolicy
 from vl2.corpus.filters.mismatch import mismatch
+from vl2.corpus.filters.nsfw import Nsfw
 from vl2.corpus.filters.ocr_agreement import ocr_agreement
 from vl2.corpus.filters.picture import picture
 from vl2.corpus.filters.refusal import refusal
@@ -110,6 +111,10 @@ KINDS = (
     StepKind(
         name="benchmark", version=2, settings=Benchmarks, fields=("text", "picture"),
         build=lambda settings: computing("benchmark", 2, settings.known.measure),
+    ),
+    StepKind(
+        name="nsfw", version=1, settings=Nsfw, fields=("score",),
+        build=lambda settings: computing("nsfw", 1, settings.judge.measure),
     ),
     StepKind(
         name="decide", version=1, settings=Limits,
