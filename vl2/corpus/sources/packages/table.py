@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 from vl2.corpus.sources.packages.formulas_in_docs import FORMULAS_IN_DOCS
+from vl2.corpus.sources.packages.fortunes import FORTUNES
+from vl2.corpus.sources.packages.help_texts import HELP_TEXTS
+from vl2.corpus.sources.packages.openclipart import OPENCLIPART
+from vl2.corpus.sources.packages.scenes import SCENES
+from vl2.corpus.sources.packages.wordnet_entries import WORDNET
 from vl2.corpus.sources.source_format import SourceFormat
 
 PACKAGES: dict[str, SourceFormat] = {
+    **FORTUNES,
+    **HELP_TEXTS,
+    **WORDNET,
+    **OPENCLIPART,
     **FORMULAS_IN_DOCS,
+    **SCENES,
 }
