@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from vl2.cli import corpus_view
 from vl2.cli.guard import CHECK_FAILED, EXIT_CODES, Assignments, Debug
 from vl2.core.errors import ConfigError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 ExecutorName = Literal["local", "ray"]
 
 app = typer.Typer(no_args_is_help=True, help="Build data to train on.", epilog=EXIT_CODES)
+app.command(epilog=EXIT_CODES)(corpus_view.report)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -102,19 +104,6 @@ def verify(
     for name in damaged:
         typer.echo(f"{name} is missing, or is not what was written.")
     raise typer.Exit(CHECK_FAILED if damaged else 0)
-
-
-@app.command(epilog=EXIT_CODES)
-def report(
-    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a corpus run.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; report.html in the folder.")] = None,
-    samples: Annotated[int, typer.Option(min=0, help="Rows shown of the kept, and of each reason.")] = 8,
-    debug: Debug = False,
-) -> None:
-    """Write one HTML page: rows by step, reasons, histograms, samples with pictures and boxes, licences, languages."""
-    from vl2.corpus.report import write_report
-
-    typer.echo(f"Written to {write_report(folder, out or folder / 'report.html', samples)}.", err=True)
 
 
 @app.command(epilog=EXIT_CODES)

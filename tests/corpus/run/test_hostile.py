@@ -78,7 +78,7 @@ def test_rows_of_any_shape_end_as_rows_or_reasons(tmp_path):
     receipts = list(read_manifest(out / "stage-0"))
     assert sum(one.num_rows + sum(one.skipped.values()) for one in receipts) == NUM_ROWS
     assert sum(one.num_kept for one in receipts) > 20
-    page = write_report(out, out / "report.html", 20).read_text(encoding="utf-8")
+    page = write_report([out], out / "report.html", 20).read_text(encoding="utf-8")
     assert "a value of quality is not a number" in page
 
 

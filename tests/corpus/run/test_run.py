@@ -171,4 +171,4 @@ def test_the_report_needs_a_run(tmp_path):
     from vl2.corpus.report import write_report
 
     with pytest.raises(VL2Error, match="no corpus run here"):
-        write_report(tmp_path, tmp_path / "report.html", 3)
+        write_report([tmp_path], tmp_path / "report.html", 3)

@@ -1,0 +1,40 @@
+"""vl2 corpus report: runs as one page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from vl2.cli.guard import Debug
+from vl2.core.errors import ConfigError, VL2Error
+
+FEW, MANY = 4, 8  # rows shown of each kind: of several runs, of one
+
+
+def report(
+    folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of corpus runs.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; of one run report.html in it.")] = None,
+    samples: Annotated[
+        int | None, typer.Option(min=0, help="Rows shown of the kept, and of each reason; 8, of several runs 4.")
+    ] = None,
+    debug: Debug = False,
+) -> None:
+    """Write one HTML page: runs, rows by step, reasons, histograms, rows with pictures and boxes, licences, languages.
+
+    Among several folders, those that hold no corpus run are left out.
+    """
+    from vl2.corpus.report import write_report
+    from vl2.corpus.stored import is_run
+
+    if len(folders) > 1 and out is None:
+        raise ConfigError("--out", "is needed for several runs", expected="the path of a page")
+    runs = [folder for folder in folders if is_run(folder)] if len(folders) > 1 else folders
+    for folder in folders:
+        if folder not in runs and folder.is_dir():
+            typer.echo(f"{folder} holds no corpus run and is left out.", err=True)
+    if not runs:
+        raise VL2Error("report", "none of the folders holds a corpus run", do="Run `vl2 corpus run` first.")
+    shown = samples if samples is not None else MANY if len(runs) == 1 else FEW
+    typer.echo(f"Written to {write_report(runs, out or runs[0] / 'report.html', shown)}.", err=True)
