@@ -19,6 +19,7 @@ ExecutorName = Literal["local", "ray"]
 
 app = typer.Typer(no_args_is_help=True, help="Build data to train on.", epilog=EXIT_CODES)
 app.command(epilog=EXIT_CODES)(corpus_view.report)
+app.command(epilog=EXIT_CODES)(corpus_view.view)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -1,4 +1,4 @@
-"""vl2 corpus report: runs as one page."""
+"""vl2 corpus report and view: runs as one page, and their rows in the browser."""
 
 from __future__ import annotations
 
@@ -38,3 +38,17 @@ def report(
         raise VL2Error("report", "none of the folders holds a corpus run", do="Run `vl2 corpus run` first.")
     shown = samples if samples is not None else MANY if len(runs) == 1 else FEW
     typer.echo(f"Written to {write_report(runs, out or runs[0] / 'report.html', shown)}.", err=True)
+
+
+def view(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a corpus run, or a folder of runs.")],
+    host: Annotated[str, typer.Option(help="The address to listen at; only this machine unless given.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes any that is free.")] = 8010,
+    debug: Debug = False,
+) -> None:
+    """Show the rows of finished runs in the browser, kept and rejected, until it is stopped."""
+    from vl2.corpus.view.server import open_server
+
+    with open_server(folder, host, port) as server:
+        typer.echo(f"The rows of {folder} at {server.address}", err=True)
+        server.serve_forever()

@@ -73,7 +73,7 @@ def look_at(folder: Path, num_shown: int) -> Look:
     """Read a finished run. Raises VL2Error when it is none."""
     look = Look(open_run(folder))
     for stage in look.run.stages:
-        look.funnel += _sum_steps(stage, look.skipped)
+        look.funnel += sum_steps(stage, look.skipped)
     for block, _ in look.run.blocks():
         for offset, sample in walk(look.run.shard(block)):
             _count_row(look, sample, block, offset, num_shown)
@@ -84,7 +84,8 @@ def look_at(folder: Path, num_shown: int) -> Look:
     return look
 
 
-def _sum_steps(stage: Path, skipped: Counter[str]) -> list[Passed]:
+def sum_steps(stage: Path, skipped: Counter[str]) -> list[Passed]:
+    """Return what each step of a stage did to all rows; count those that could not be read in `skipped`."""
     sums: list[tuple[str, int, Counter[str]]] = []
     kept: dict[int, list[int]] = defaultdict(lambda: [0, 0])
     for receipt in read_manifest(stage):

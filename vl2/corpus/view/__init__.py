@@ -1,0 +1,1 @@
+"""View: the rows of runs in the browser, page by page."""

@@ -64,6 +64,7 @@ class Card:
         marks = "".join(self._mark(mark, colours) for mark in picture.marks)
         num_said = sum(mark.number >= 0 for mark in picture.marks)
         many = " many" if num_said > (1 if width < SMALL else MOST_LABELS) else ""
+        many += " crowded" if len(picture.marks) > MOST_LABELS else ""
         shape = self.rules.add(f"--shape:{width / height:.4f};--wide:{width}px")
         return (
             f'<figure class="picture {shape}{many}"><img src="{escape(source)}" alt="image {number + 1}, '
