@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from vl2.corpus.drawing.formula import DrawFormula
+from vl2.corpus.drawing.lines import DrawLines
 from vl2.corpus.drawing.scene import Scene
 from vl2.corpus.step_kind import StepKind, rewriting_kind
 
 DRAWING_KINDS: tuple[StepKind, ...] = (
     rewriting_kind("draw_formula", 1, DrawFormula),
+    rewriting_kind("draw_lines", 1, DrawLines),
     rewriting_kind("scene", 1, Scene),
 )

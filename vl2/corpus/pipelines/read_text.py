@@ -21,6 +21,7 @@ class ReadText:
 
     threads: int = 1  # of each process: its default takes all, and several times as long
     least_score: float = 0.5  # of a line, as the engine gives it
+    longest_side: int | None = None  # pixels in which lines are looked for; without it, at least 736 of the shorter one
     keep: bool = True  # what a row brings along is not read again
 
 
@@ -41,7 +42,7 @@ def reading_by(name: str, version: int, settings: ReadText) -> Step:
             return reject(sample, name, fault_of(error).reason)
 
     def run(batch: Batch) -> list[Sample]:
-        _engine(settings.threads)  # where it is missing, the run ends: it is not the fault of a row
+        _engine(settings)  # where it is missing, the run ends: it is not the fault of a row
         return [attempt(sample) for sample in batch]
 
     return Step(name=name, version=version, run=run)
@@ -49,18 +50,20 @@ def reading_by(name: str, version: int, settings: ReadText) -> Step:
 
 def _read(pixels: np.ndarray, settings: ReadText) -> list[str]:
     """Return the lines that are read in an image [H, W, 3], in the engine's order."""
-    found = _engine(settings.threads)(pixels[..., ::-1])  # it takes blue first
+    found = _engine(settings)(pixels[..., ::-1])  # it takes blue first
     pairs = zip(found.txts or (), found.scores or (), strict=True)
     return [str(text) for text, score in pairs if score >= settings.least_score]
 
 
 @lru_cache(maxsize=1)
-def _engine(threads: int) -> Any:
+def _engine(settings: ReadText) -> Any:
     try:
         from rapidocr import RapidOCR
     except ImportError:
         do = "Run `pip install 'vl2[corpus]'`, or leave the step out."
         raise VL2Error("read_text", "needs rapidocr", do=do) from None
     place = "EngineConfig.onnxruntime"
-    return RapidOCR(params={f"{place}.intra_op_num_threads": threads, f"{place}.inter_op_num_threads": threads,
-                            "Global.log_level": "error"})  # fmt: skip
+    threads = {f"{place}.{kind}_op_num_threads": settings.threads for kind in ("intra", "inter")}
+    side = settings.longest_side
+    sides = {} if side is None else {"Det.limit_type": "max", "Det.limit_side_len": side}
+    return RapidOCR(params={**threads, **sides, "Global.log_level": "error"})

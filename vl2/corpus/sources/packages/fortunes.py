@@ -27,14 +27,16 @@ from vl2.data.faults import RowError
 LONGEST = 4000  # characters
 LEAST_LETTERS = 0.6  # of what is not a space: fewer are a table or a drawing
 _LEFT_OUT = frozenset(
-    "ascii-art ethnic men-women drugs politics disclaimer goedel knghtbrd translate-me zippy".split()
-)  # drawings, jokes about groups of people, and what makes no sense alone
+    "ascii-art debian ethnic men-women drugs politics disclaimer goedel knghtbrd translate-me zippy".split()
+)  # drawings, chats, jokes about groups of people, and what makes no sense alone
 _CHINESE = frozenset("chinese song100 tang300".split())
 _RULE = re.compile(r"(?m)^%[^\n]*(?:\n|\Z)")
 _COLOUR = re.compile(r"\x1b\[[\d;]{0,12}[A-Za-z]")
 _OVERSTRUCK = re.compile(r"[^\n]\x08")
 _SIGNED = re.compile(r"(?:\n[ \t]*|[ \t]{2,})--[ \t]*(?P<by>[^\n]{1,160}(?:\n[ \t]+[^\n]{1,120}){0,2})\s*\Z")
-_HEADED = re.compile(r"\A(?:题目[:：])?《(?P<title>[^》\n]{1,40})》[^\n]{0,8}\n作者[:：](?P<by>[^\n（(]{1,20})[^\n]*\n")
+_HEADED = re.compile(
+    r"\A(?:题目[:：])?《(?P<title>[^》\n]{1,40})》[^\n]{0,8}\n(?:作者[:：](?P<by>[^\n（(]{1,20})[^\n]*)?\n"
+)
 _TITLE = re.compile(r"《(?P<zh>[^》\n]{1,40})》|\"(?P<en>[^\"\n]{2,80})\"")
 _NO_TITLES = frozenset("谚语 俗语 歇后语 古语".split())  # kinds of sayings
 _COARSE = re.compile(
@@ -72,7 +74,7 @@ def read_fortune(raw: Raw) -> Sample:
     if not said:
         raise RowError("a text that says nothing")
     chinese = main_language(said) == "zh"
-    said = said if chinese else unwrapped(said)
+    said, shown = (_without_indents(one) if chinese else unwrapped(one) for one in (said, shown))
     question, answer = ask_about(said, by, title, random.Random(shown), chinese=chinese)
     told = {"document": shown, "language": "zh" if chinese else "en"}
     return Sample(raw.name, asked(question, answer, 0), provenance=told)
@@ -90,7 +92,7 @@ def signed(told: str) -> tuple[str, str, str]:
     """Return what is said, who said it and where; both may be empty."""
     headed = _HEADED.match(told)
     if headed is not None:
-        return told[headed.end() :].strip("\n"), headed["by"].strip(), headed["title"]
+        return told[headed.end() :].strip("\n"), (headed["by"] or "").strip(), headed["title"].replace("‧ ", "‧")
     found = _SIGNED.search(told)
     if found is None:
         return told.strip("\n"), "", ""
@@ -116,6 +118,10 @@ def unwrapped(told: str) -> str:
         return told
     said = (" ".join(" ".join(lines).split()) for lines in paragraphs)
     return "\n\n".join(filter(None, said))
+
+
+def _without_indents(told: str) -> str:
+    return "\n".join(map(str.strip, told.splitlines()))
 
 
 def _cut(told: str) -> list[Mapping[str, Any]]:

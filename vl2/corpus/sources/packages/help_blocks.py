@@ -13,10 +13,14 @@ _BLOCKS = {"p", "li", "dt", "dd", "pre", "blockquote", "figcaption", "caption", 
            "ol", "dl", "article", "br", "hr", "body", "main", *_HEADINGS}  # fmt: skip
 _SILENT = {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "nav", "header", "footer",
            "aside", "form", "select", "button", "label", "input", "head"}  # fmt: skip
-_SILENT_NAMES = {"relatedtopics", "docnav", "navheader", "navfooter", "toc", "banner", "title-bar", "list-of-tables",
-                 "list-of-figures", "list-of-examples", "SearchFrame", "DonationFrame", "DEBUG", "MAC"}  # fmt: skip
-_SITE_TITLE = ("p", "title")  # the bar above each page of the handbook; its chapters call their headings so too
+_SILENT_NAMES = {"relatedtopics", "related", "docnav", "navheader", "navfooter", "toc", "banner",
+                 "list-of-tables", "list-of-figures", "list-of-examples", "SearchFrame", "DonationFrame", "DEBUG", "MAC"}  # fmt: skip
+_SILENT_PARAGRAPHS = {
+    "id title",
+    "class embedded",
+}  # the bar above pages of the handbook; bare links of the office help
 _VOID = {"br", "hr", "img", "input", "meta", "link", "area", "base", "col", "embed", "source", "track", "wbr"}
+_SOFT_HYPHEN = "\xad"
 LISTING = "```"  # around what stands as it was typed
 
 
@@ -73,7 +77,7 @@ class _Blocks(HTMLParser):
 
     def handle_data(self, data: str) -> None:
         if not self._silent:
-            self._said.append(data)
+            self._said.append(data.replace(_SOFT_HYPHEN, ""))
 
     def end_block(self) -> None:
         """End a block of text."""
@@ -89,5 +93,7 @@ class _Blocks(HTMLParser):
 
 
 def _is_silent(tag: str, told: dict[str, str | None]) -> bool:
-    names = {*(told.get("class") or "").split(), told.get("id") or ""}
-    return bool(names & _SILENT_NAMES) or (tag, told.get("id")) == _SITE_TITLE
+    classes, name = (told.get("class") or "").split(), told.get("id") or ""
+    if tag == "p" and {f"id {name}", *(f"class {one}" for one in classes)} & _SILENT_PARAGRAPHS:
+        return True
+    return bool({*classes, name} & _SILENT_NAMES)
