@@ -23,19 +23,24 @@ def report(
 ) -> None:
     """Write one HTML page: runs, rows by step, reasons, histograms, rows with pictures and boxes, licences, languages.
 
-    Among several folders, those that hold no corpus run are left out.
+    Among several folders, those that hold no finished run are left out.
     """
     from vl2.corpus.report import write_report
-    from vl2.corpus.stored import is_run
+    from vl2.corpus.stored import open_run
 
     if len(folders) > 1 and out is None:
         raise ConfigError("--out", "is needed for several runs", expected="the path of a page")
-    runs = [folder for folder in folders if is_run(folder)] if len(folders) > 1 else folders
+    runs = []
     for folder in folders:
-        if folder not in runs and folder.is_dir():
-            typer.echo(f"{folder} holds no corpus run and is left out.", err=True)
+        try:
+            open_run(folder)
+            runs.append(folder)
+        except VL2Error as error:
+            if len(folders) == 1:
+                raise
+            typer.echo(f"Left out: {error}", err=True)
     if not runs:
-        raise VL2Error("report", "none of the folders holds a corpus run", do="Run `vl2 corpus run` first.")
+        raise VL2Error("report", "none of the folders holds a finished run", do="Run `vl2 corpus run` first.")
     shown = samples if samples is not None else MANY if len(runs) == 1 else FEW
     typer.echo(f"Written to {write_report(runs, out or runs[0] / 'report.html', shown)}.", err=True)
 
