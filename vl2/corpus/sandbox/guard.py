@@ -1,27 +1,40 @@
 """Guard: gives up everything that a plot does not need, then runs a file. It runs as a process of its own.
 
-    python -I guard.py code.py CPU_SECONDS MEMORY_BYTES FILE_BYTES READABLE..
+    python -I guard.py
 
-The process keeps reading the places it is told, writing its own folder, and computing. Limits are those of setrlimit;
-files are held by Landlock, everything else by a seccomp filter on system calls, both from within, without privileges,
-and both for good. Where the kernel lacks one of them nothing is run. Imports the standard library only: no code of ours
-is within reach of what it runs.
+It imports what nearly every plot imports, says `ready`, and takes requests: a line of JSON each. For each it forks a
+process that is held before it sees the code, and answers with that one's exit code. Of one request nothing is left for
+the next. When nobody listens any more, what runs is killed.
+
+The forked process keeps reading the places it is told, writing its own folder, and computing. Limits are those of
+setrlimit; files are held by Landlock, everything else by a seccomp filter on system calls, both from within, without
+privileges, and both for good. Where the kernel lacks one of them nothing is run. Imports nothing of ours: no code of
+ours is within reach of what it runs.
 """
 
 from __future__ import annotations
 
 import ctypes
 import errno
+import gc
+import importlib
+import json
 import os
 import platform
 import resource
 import runpy
+import select
+import signal
 import struct
 import sys
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 UNABLE = 70  # the exit code of a guard that cannot hold what it runs
 MOST_FIGURES = 4
+READY = b"ready\n"
+PREPARED = ("numpy", "matplotlib.pyplot", "matplotlib.backends.backend_agg", "PIL.PngImagePlugin")
 
 # --- Landlock (linux/landlock.h): rights on files below a folder -----------------------------------------------------
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446
@@ -39,7 +52,7 @@ _CLONE, _CLONE3, _PRLIMIT64, _CLONE_THREAD, _X32 = 56, 435, 302, 0x10000, 0x4000
 _FORBIDDEN = {
     "sockets": (41, 53),
     "programs": (57, 58, 59, 322),
-    "other processes": (62, 101, 129, 200, 234, 297, 310, 311, 424, 434, 438, 440, 448),
+    "other processes": (62, 101, 109, 112, 129, 200, 234, 297, 310, 311, 424, 434, 438, 440, 448),
     "mounts and namespaces": (155, 161, 165, 166, 272, 308, 428, 429, 430, 431, 432, 442),
     "owners, modes, times and attributes": (
         90, 91, 92, 93, 94, 132, 188, 189, 190, 197, 198, 199, 235, 260, 261, 268, 280, 452, 463,
@@ -140,20 +153,70 @@ def save_figures() -> None:
         plots.figure(number).savefig(f"figure-{place}.png", dpi=100)
 
 
+def serve() -> dict[str, Any]:
+    """Answer requests; return, with its request, only in the processes that are forked for them."""
+    for name in PREPARED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    gc.freeze()  # collecting would copy the pages of all that was imported
+    os.write(1, READY)
+    while line := _read_line(0):
+        process = os.fork()
+        if process == 0:
+            return _enter(json.loads(line))
+        os.write(1, f"{_wait(process)}\n".encode())
+    sys.exit()
+
+
+def _read_line(handle: int) -> bytes:
+    line = b""
+    while not line.endswith(b"\n"):
+        if not (read := os.read(handle, 1 << 16)):
+            return b""
+        line += read
+    return line
+
+
+def _wait(process: int) -> int:
+    """Return the exit code of a process, negative for a signal; kill it when nobody listens any more."""
+    end = os.pidfd_open(process)
+    ready, _, _ = select.select([0, end], [], [])
+    if end not in ready:
+        os.kill(process, signal.SIGKILL)
+    os.close(end)
+    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+
+
+def _enter(request: dict[str, Any]) -> dict[str, Any]:
+    """Leave everything behind that belongs to the process that forked this one."""
+    for path, flags, handles in (("/dev/null", os.O_RDONLY, (0,)), (request["output"], os.O_WRONLY, (1, 2))):
+        opened = os.open(path, flags)
+        for handle in handles:
+            os.dup2(opened, handle)
+        os.close(opened)
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    os.chdir(request["folder"])
+    return request
+
+
 def main() -> None:
-    """Hold this process, run the file, save its figures."""
-    code, cpu_s, memory, file_size, *readable = sys.argv[1:]
+    """Hold this process, run the file of its request, save its figures."""
+    request = serve()
     try:
-        limit(int(cpu_s), int(memory), int(file_size))
+        limit(request["cpu_s"], request["memory"], request["file_size"])
         drop_privileges()
-        hold_files(str(Path.cwd()), readable)
+        hold_files(request["folder"], request["readable"])
         hold_calls()
     except (UnableError, OSError, ValueError) as error:
         sys.stderr.write(f"guard: {error}\n")
+        sys.stderr.flush()
         os._exit(UNABLE)
-    sys.argv = [code]
-    runpy.run_path(code, run_name="__main__")
+    sys.argv = [request["code"]]
+    runpy.run_path(request["code"], run_name="__main__")
     save_figures()
+    sys.stdout.flush()
+    os._exit(0)  # taking down all that was imported takes as long as a plot
 
 
 if __name__ == "__main__":

@@ -12,21 +12,20 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-from vl2.core.errors import VL2Error
 from vl2.corpus.sandbox import guard
+from vl2.corpus.sandbox.prepared import Prepared, unable
 
 GUARD = Path(guard.__file__)
 POLL_S = 0.02
 MOST_FILES = 64  # that are looked at
 CODE, OUTPUT, FONTS = "code.py", "output", ".matplotlib"
 _PLACES = ("/usr", "/lib", "/lib64", "/etc/fonts", "/etc/localtime", "/etc/ld.so.cache", "/dev/urandom")
+_PREPARED = Prepared()
 _NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child")
 
 
@@ -71,52 +70,37 @@ def run_code(code: str, caps: Caps | None = None) -> Ran:
 
 def _run(place: Path, folder: Path, caps: Caps) -> Ran:
     mega = 1 << 20
-    limits = [str(caps.cpu_s), str(caps.memory_mb * mega), str(caps.file_mb * mega)]
-    readable = [*dict.fromkeys((sys.prefix, sys.base_prefix, *_PLACES)), str(place / CODE)]
-    command = [*_prefix(), sys.executable, "-I", str(GUARD), str(place / CODE), *limits, *readable]
-    with (place / OUTPUT).open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=folder, env=_environment(folder), stdin=subprocess.DEVNULL, stdout=output,
-            stderr=subprocess.STDOUT, start_new_session=True,
-        )  # fmt: skip
-        problem = _watch(process, folder, caps)
-    said = _tail(place / OUTPUT, caps.output_kb << 10)
-    if process.returncode == guard.UNABLE and said.startswith("guard: "):
-        do = "Use a Linux kernel with Landlock and seccomp (5.13 or newer, x86-64)."
-        raise VL2Error("sandbox", f"this machine cannot hold code: {said.strip()[:80]}", do=do)
-    if not problem and (place / OUTPUT).stat().st_size >= caps.file_mb * mega:
+    output = place / OUTPUT
+    output.touch()
+    request = {
+        "code": str(place / CODE), "folder": str(folder), "output": str(output), "environment": _environment(folder),
+        "cpu_s": caps.cpu_s, "memory": caps.memory_mb * mega, "file_size": caps.file_mb * mega,
+        "readable": [*dict.fromkeys((sys.prefix, sys.base_prefix, *_PLACES)), str(place / CODE)],
+    }  # fmt: skip
+
+    def find_problem(seconds: float) -> str:
+        if seconds > caps.wall_s:
+            return "takes too long"
+        return "writes too much" if _size_of(folder) > caps.folder_mb * mega else ""
+
+    command = [*_prefix(), sys.executable, "-I", str(GUARD)]
+    problem, code = _PREPARED.run(command, _environment(Path("/"), _fonts()), request, find_problem, POLL_S)
+    said = _tail(output, caps.output_kb << 10)
+    if code == guard.UNABLE and said.startswith("guard: "):
+        raise unable(said)
+    if not problem and output.stat().st_size >= caps.file_mb * mega:
         problem = "says too much"
-    if not problem and process.returncode:
-        problem = _name_of(process.returncode, said)
+    if not problem and code:
+        problem = _name_of(code, said)
     return Ran(problem, said, {} if problem else dict(_left(folder, caps.file_mb * mega)))
 
 
-def _watch(process: subprocess.Popen[bytes], folder: Path, caps: Caps) -> str:
-    """Wait for the end; return why it had to be brought about, if so. Nothing of the process is left."""
-    end, problem = time.monotonic() + caps.wall_s, ""
-    try:
-        while process.poll() is None and not problem:
-            if time.monotonic() > end:
-                problem = "takes too long"
-            elif _size_of(folder) > caps.folder_mb << 20:
-                problem = "writes too much"
-            time.sleep(POLL_S)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-    return problem
-
-
 def _name_of(code: int, said: str) -> str:
-    """Return what an exit code says; in a namespace signals come as 128 and more."""
-    number = -code if code < 0 else code - 128
-    if number in (signal.SIGXCPU, signal.SIGKILL):
+    """Return what an exit code says, negative for a signal."""
+    if -code in (signal.SIGXCPU, signal.SIGKILL):
         return "takes too long"
     lines = said.strip().splitlines()
     error = lines[-1].partition(":")[0] if lines else ""
-    if error == _NAMESPACES[0]:  # it tells that what it ran was killed, in words of its own
-        return "takes too long, or crashes"
     if error == "MemoryError" or "ArrayMemoryError" in error:
         return "takes too much memory"
     kind = getattr(builtins, error, None)  # names of their own would be as many reasons as there are rows
@@ -156,9 +140,9 @@ def _tail(path: Path, most: int) -> str:
         return stream.read().decode("utf-8", "replace")
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, fonts: Path | None = None) -> dict[str, str]:
     return {
-        "HOME": str(folder), "TMPDIR": str(folder), "MPLCONFIGDIR": str(folder / FONTS), "MPLBACKEND": "Agg",
+        "HOME": str(folder), "TMPDIR": str(folder), "MPLCONFIGDIR": str(fonts or folder / FONTS), "MPLBACKEND": "Agg",
         "PYTHONHASHSEED": "0", "LC_ALL": "C.UTF-8", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
 
