@@ -98,16 +98,16 @@ KINDS = (
         "length", 2, ("question_characters", "answer_characters", "turns", "images", "objects"), measure_length
     ),
     measuring_kind("language", 2, LANGUAGES, lambda sample: language(text_of(sample))),
-    measuring_kind("code_mix", 2, ("share", "words"), _worst_answer(code_mix)),
-    measuring_kind("repetition", 2, ("lines", "words", "loop"), _worst_answer(repetition)),
-    measuring_kind("truncation", 2, ("breaks_off", "left_open"), _worst_answer(truncation)),
+    measuring_kind("code_mix", 3, ("share", "words"), _worst_answer(code_mix)),
+    measuring_kind("repetition", 3, ("lines", "words", "loop"), _worst_answer(repetition)),
+    measuring_kind("truncation", 3, ("breaks_off", "left_open"), _worst_answer(truncation)),
     measuring_kind(
         "template", 2, ("leaks", "echo"), lambda sample: template(text_of(sample, ("user",)), _answers(sample))
     ),
     measuring_kind("refusal", 2, ("declines",), _worst_answer(refusal)),
     measuring_kind("picture", 1, ("short_side", "long_side", "aspect", "sharpness", "blank"), measure_picture),
     measuring_kind("ocr", 2, ("claims", "agreement"), measure_ocr),
-    measuring_kind("mismatch", 1, ("images", "language", "label"), mismatch),
+    measuring_kind("mismatch", 2, ("images", "language", "label"), mismatch),
     StepKind(
         name="benchmark", version=2, settings=Benchmarks, fields=("text", "picture"),
         build=lambda settings: computing("benchmark", 2, settings.known.measure),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -11,14 +13,16 @@ from tests.corpus.dedup.planted import png, scene, smaller
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImageSource, Message, Sample, TextPart
 from vl2.corpus.filters.benchmark import Benchmarks, Known
+from vl2.corpus.filters.code_mix import code_mix
 from vl2.corpus.filters.language import LANGUAGES, language, main_language
 from vl2.corpus.filters.licence import LicencePolicy
 from vl2.corpus.filters.mismatch import mismatch
 from vl2.corpus.filters.ocr_agreement import ocr_agreement
 from vl2.corpus.filters.picture import picture
 from vl2.corpus.filters.refusal import refusal
-from vl2.corpus.filters.repetition import longest_loop, repeated_lines, repeated_words
+from vl2.corpus.filters.repetition import longest_loop, repeated_lines, repeated_words, repetition
 from vl2.corpus.filters.template import template
+from vl2.corpus.filters.truncation import truncation
 
 
 @pytest.mark.parametrize(
@@ -49,8 +53,14 @@ def test_language(text, wanted):
 
 
 def test_repetition_is_a_share():
-    assert repeated_lines("one line\nother\none line") == pytest.approx(8 / 21)
-    assert repeated_words("a b c d e x a b c d e") == pytest.approx(5 / 11)
+    assert repeated_lines("one whole line\nsome other\none whole line") == pytest.approx(14 / 38)
+    assert repeated_lines("all too short\nrow, row, row,\nthe boat is old\nrow, row, row,\ngo") == 0.0  # a refrain
+    assert repeated_lines("else:\n    pass\nelse:\n    pass") == 0.0
+    assert repeated_words("a b c d e f g h x y z a b c d e f g h u v w") == pytest.approx(8 / 22)
+    assert repeated_words("a b c d e x y z u v w a b c d e") == 0.0  # a figure of speech
+    assert repeated_words("It all began here. Nobody knows why so late. It all began here.") == 0.0
+    said = "It had all begun here. Nobody knows why it was so late. It had all begun here."
+    assert repeated_words(said) == pytest.approx(2 * 5 / 17)
     assert longest_loop("xyz" + "abc " * 9) == pytest.approx(27 / 30, abs=0.04)
     assert longest_loop("9" * 500) == 1.0
     assert longest_loop("哈哈哈") == longest_loop("") == 0.0
@@ -155,6 +165,26 @@ def test_mismatch(question, answer, num_images, fault):
     turns = (Message("user", (TextPart(question),)), Message("assistant", (TextPart(answer),)))
     found = mismatch(Sample("row", turns, images=(ImageSource(),) * num_images))
     assert [name for name, value in found.items() if value] == ([fault] if fault else [])
+
+
+LONG = [
+    "a" * 90_000 + "图", "：" + "a " * 60_000 + "图", ":图" * 40_000 + "a", "图" * 60_000 + " A" + "b" * 60_000,
+    "A-" * 60_000,
+    "<div " * 30_000, "if " + ":" * 90_000, "{\n" * 40_000, "a = '" * 30_000, "图 A" * 40_000, "Is it. " * 20_000,
+    "Name: " * 20_000, "第二张" * 40_000, "the image " * 12_000, "a1 " * 40_000,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("number", range(len(LONG)))
+def test_long_texts_take_little_time(number):
+    """Half a second of processor time for about 120,000 characters; quadratic patterns would take minutes."""
+    text = LONG[number]
+    turns = (Message("user", (TextPart("What is it?"),)), Message("assistant", (TextPart(text),)))
+    asked = [lambda f=f: f(text) for f in (code_mix, repetition, truncation)]
+    for measure in (*asked, lambda: mismatch(Sample("row", turns))):
+        started = time.process_time()
+        measure()
+        assert time.process_time() - started < 0.5
 
 
 def test_boxes_of_another_thing_are_a_mismatch():

@@ -76,17 +76,17 @@ def code_mix(rng: random.Random) -> Iterator[Row]:
             yield row(re.sub(rf"\b{word}\b", han, text, count=1), 1, "a word in Chinese", number)
 
 
-FILTERS = {"repetition": repetition, "truncation": truncation, "code_mix": code_mix}
+PLANTED = {"repetition": repetition, "truncation": truncation, "code_mix": code_mix}
 
 
 def rows_of(name: str) -> list[Row]:
     """Return the rows of one filter, without those that came out twice."""
-    found = list(FILTERS[name](random.Random(7)))
+    found = list(PLANTED[name](random.Random(7)))
     return list({str(one["text"]): one for one in reversed(found)}.values())[::-1]
 
 
 def main() -> None:
-    for name in FILTERS:
+    for name in PLANTED:
         lines = [json.dumps(one, ensure_ascii=False) + "\n" for one in rows_of(name)]
         (FOLDER / f"{name}.jsonl").write_text("".join(lines), encoding="utf-8")
 

@@ -6,28 +6,67 @@ import re
 
 from vl2.core.sample import BoxesPart, Sample, TextPart
 from vl2.corpus.filters.language import language, main_language
+from vl2.corpus.grounding.kinds import load_kinds, words_of
 
+_NOUN = r"(?:image|picture|photo(?:graph)?|screenshot|diagram|figure|chart|graph|painting|drawing|illustration)"
+_SHOWN = (
+    r"(?:above|below|provided|attached|shown|(?:that )?you(?:'ve| have)? (?:uploaded|sent|provided|attached|shared))"
+)
+_WHICH = r"(?:first|second|left|right|upper|lower|bar|line|pie|given|attached|uploaded|provided)"
 _PICTURE = re.compile(
-    r"\b(?:in|of) (?:the|this) (?:image|picture|photo(?:graph)?)\b|\b(?:the|this) (?:image|photo) (?:shows|depicts)\b"
-    r"|(?:图|图片|图像|照片|画面)(?:中|里|上|显示|展示)",
+    rf"\b(?:in|of|from) (?:the|this|your) (?:{_WHICH} )?(?:image|picture|photo(?:graph)?|screenshot)\b"
+    rf"|\b(?:the|this|your) (?:{_WHICH} )?{_NOUN} (?:shows?|depicts?|displays?|illustrates?|{_SHOWN})\b"
+    r"|\b(?:looking at|based on|according to|judging by|as (?:shown|seen|can be seen) (?:in|on))"
+    rf" (?:the|this|your) (?:{_WHICH} )?{_NOUN}\b"
+    r"|\b(?:pictured|shown|depicted) here\b"
+    r"|(?<![地版意企蓝宏力])(?:图(?!书|案|纸|形|画)|图片|图像|照片|画面|图表|截图)(?:中(?!心|国|华)|里|上(?!传|升)|显示|展示|所示)"
+    r"|(?:如|上|这幅|这张|该)(?:图|照片|截图)(?!书|案|纸)|观察图|[从据](?:这张|这幅|该|上)?(?:图片|图表|照片|截图)",
     re.IGNORECASE,
 )
-_ORDINALS = {"second": 2, "third": 3, "fourth": 4, "fifth": 5, "二": 2, "三": 3, "四": 4, "五": 5}
+_ORDINALS = {
+    "second": 2, "third": 3, "fourth": 4, "fifth": 5, "sixth": 6, "seventh": 7, "eighth": 8,
+    "both": 2, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7, "eight": 8,
+    "二": 2, "三": 3, "四": 4, "五": 5, "六": 6, "七": 7, "八": 8, "两": 2,
+}  # fmt: skip
+_OF_PICTURE = r"(?:image|picture|photo)(?:graph)?s?"
 _NTH = re.compile(
-    r"\b(second|third|fourth|fifth)\s+(?:image|picture|photo)\b|第([二三四五])张(?:图|图片|图像|照片)", re.IGNORECASE
+    rf"\b(second|third|fourth|fifth|sixth|seventh|eighth|[2-9](?=nd|rd|th))(?:nd|rd|th)?\s+{_OF_PICTURE}\b"
+    rf"|\b(?:image|picture|photo)\s+([2-9])\b|\b(both|all (?:two|three|four|five|six|seven|eight))\s+{_OF_PICTURE}\b"
+    r"|第([二三四五六七八2-9])[张幅](?:图|照片|画)|(?<=图)([2-9])(?=[有是显展中里])",
+    re.IGNORECASE,
+)
+# one picture that shows several
+_HOLDS_PICTURES = re.compile(
+    r"\b(?:collage|gallery|album|walls?|panels?|comic|screen|slides?|page|exhibition|hang|selected)\b"
+    r"|拼图|拼贴|画廊|墙上|相册|屏幕|漫画|展览|页面",
+    re.IGNORECASE,
 )
 _ASKS_LANGUAGE = re.compile(
-    r"\btranslat|\bin (?:english|chinese|mandarin)\b|翻译|用(?:英|中|汉|英文|中文)", re.IGNORECASE
+    r"\btranslat|\b(?:english|chinese|mandarin|french|german|spanish|japanese|original)\b|[翻音]译|译[成为文]|"
+    r"[英中汉日法德][语文]|原文|普通话",
+    re.IGNORECASE,
 )
+_ASKS_READING = re.compile(
+    r"\b(?:writ\w+|text|says?|transcribe|ocr|extract|titled?|names?|printed|words|labels?|lyrics|error message)\b"
+    r"|写[了着]|文字|书名|标题|名[字称片]|歌名|广告词|标语|报错|提示信息|印[着了]",
+    re.IGNORECASE,
+)
+_IS_CODE = re.compile(
+    r"^[ \t]*(?:def |class |import |from \w+ import|<!?[a-z]|\\[a-z]+[{ ]|[\[{]\s*[\"{\[]|SELECT |#include|\|)"
+    r"|\\(?:frac|begin)\{|[;{}][ \t]*$",
+    re.MULTILINE,
+)
+_PARTICLES = frozenset("the of and a in to for on de la van von & with".split())
 LEAST_LETTERS = 12  # of an answer whose language is compared
+MOST_ASKED = 0.1  # of an answer in another language that is in the language of the question
 
 
 def mismatch(sample: Sample) -> dict[str, float]:
     """Return, 0 or 1: an answer speaks of an image that is not there, changes the language, boxes another thing."""
     questions, answers = _said(sample, "user"), _said(sample, "assistant")
     return {
-        "images": float(_speaks_of_missing_image(answers, len(sample.images))),
-        "language": float(_changes_language(questions, answers)),
+        "images": float(_speaks_of_missing_image(questions, answers, len(sample.images))),
+        "language": float(_changes_language(questions, answers, len(sample.images))),
         "label": float(_answers_other_label(sample)),
     }
 
@@ -37,29 +76,51 @@ def _said(sample: Sample, role: str) -> str:
     return "\n".join(part.text for part in parts if isinstance(part, TextPart))
 
 
-def _speaks_of_missing_image(text: str, num_images: int) -> bool:
+def _speaks_of_missing_image(question: str, answer: str, num_images: int) -> bool:
     if not num_images:
-        return _PICTURE.search(text) is not None
-    named = [_ORDINALS[(first or second).lower()] for first, second in _NTH.findall(text)]
-    return any(number > num_images for number in named)
+        return _PICTURE.search(answer) is not None
+    if num_images == 1 and (_HOLDS_PICTURES.search(answer) or _HOLDS_PICTURES.search(question)):
+        return False
+    found = ("".join(groups).lower().removeprefix("all ") for groups in _NTH.findall(answer))
+    return any((int(word) if word.isdigit() else _ORDINALS[word]) > num_images for word in found)
 
 
-def _changes_language(question: str, answer: str) -> bool:
+def _changes_language(question: str, answer: str, num_images: int) -> bool:
     if sum(map(str.isalpha, answer)) < LEAST_LETTERS or _ASKS_LANGUAGE.search(question):
         return False
-    asked, said = main_language(question), main_language(answer)
-    if asked is None or said is None or asked == said:
+    if (num_images and _ASKS_READING.search(question)) or _IS_CODE.search(answer) or _is_name(answer):
         return False
-    return language(answer)[asked] < 0.1 and {asked, said} <= {"en", "zh"}  # the two that the model speaks
+    asked, said = main_language(question), main_language(answer)
+    if asked not in ("en", "zh") or said is None or asked == said:  # the two that the model speaks
+        return False
+    return language(answer)[asked] < MOST_ASKED
+
+
+def _is_name(answer: str) -> bool:
+    """Tell whether an answer is a name or a title: each of its words has a capital."""
+    words = [word for word in answer.split() if word[0].isalpha() and word not in _PARTICLES]
+    return 1 < len(words) == sum(word[0].isupper() for word in words)
 
 
 def _answers_other_label(sample: Sample) -> bool:
-    """Tell whether a question asks where one thing is, and the boxes are of another."""
+    """Tell whether a question asks where one thing is, and the boxes are of another.
+
+    A thing that a question gives a box of is not asked for.
+    """
     asked: set[str] = set()
     for message in sample.messages:
-        labels = {part.label.strip().lower() for part in message.parts if isinstance(part, BoxesPart)}
+        parts = [part for part in message.parts if isinstance(part, BoxesPart)]
         if message.role == "user":
-            asked = labels
-        elif asked and labels and not labels & asked:
+            asked = {part.label for part in parts if not part.boxes}
+        elif asked and parts and not any(_are_same(part.label, label) for part in parts for label in asked):
             return True
     return False
+
+
+def _are_same(one: str, other: str) -> bool:
+    """Tell whether two labels are one but for articles, number, or another word for it."""
+    first, second = words_of(one), words_of(other)
+    if first == second or one.strip() == other.strip():
+        return True
+    kinds = load_kinds()
+    return bool(set(kinds.named.get(first, ())) & set(kinds.named.get(second, ())))
