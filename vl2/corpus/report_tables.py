@@ -18,8 +18,10 @@ def numbers_of(looks: Sequence[Look]) -> str:
     """Return the sums of runs, those that are known."""
     tokens = sum((look.tokens for look in looks), Counter())
     told = {"rows kept": sum(look.num_kept for look in looks), "pictures": sum(look.num_pictures for look in looks)}
-    if tokens["all"]:
-        told |= {"tokens": tokens["all"], "of pictures": tokens["visual"], "learned": tokens["learned"],
+    counted = sum(look.tokens["all"] > 0 for look in looks)
+    if counted:
+        of = "" if counted == len(looks) else f", of {counted} runs"
+        told |= {f"tokens{of}": tokens["all"], "of pictures": tokens["visual"], "learned": tokens["learned"],
                  "in rows of text alone": tokens[TEXT_TOKENS], "tiles": tokens["tiles"]}  # fmt: skip
     items = "".join(f"<div><dt>{name}</dt><dd>{number:,}</dd></div>" for name, number in told.items())
     return f'<dl class="numbers">{items}</dl>'
@@ -58,7 +60,7 @@ def _run_line(name: str, looks: Sequence[Look]) -> str:
     terms = "<br>".join(escape(name[:60]) for name, _ in licences.most_common(MOST_TOLD))
     more = f"<br>{len(licences) - MOST_TOLD} more" if len(licences) > MOST_TOLD else ""
     return (
-        f"<tr><td>{name}</td>{cells}<td>{languages}</td><td><small>{terms}{more}</small></td>"
+        f'<tr><td>{name}</td>{cells}<td class="languages">{languages}</td><td><small>{terms}{more}</small></td>'
         f'<td class="n">{size / 1e6:,.1f}</td></tr>'
     )
 

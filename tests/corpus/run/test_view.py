@@ -10,6 +10,7 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from PIL import Image
@@ -223,14 +224,20 @@ def test_a_damaged_shard_is_said_in_one_line(sources, tmp_path):
     assert b"cannot be opened" in open_site(tmp_path / "run").answer("/run/?").body
 
 
-@pytest.fixture
-def server(folder) -> Iterator[ViewServer]:
+@contextmanager
+def serving(folder) -> Iterator[ViewServer]:
     opened = open_server(folder, "127.0.0.1", 0)
     thread = threading.Thread(target=opened.serve_forever, args=(0.05,), daemon=True)
     thread.start()
     yield opened
     opened.shutdown()
     opened.server_close()
+
+
+@pytest.fixture
+def server(folder) -> Iterator[ViewServer]:
+    with serving(folder) as opened:
+        yield opened
 
 
 def ask(server: ViewServer, method: str, target: str, host: str) -> tuple[int, dict[str, str], bytes]:
@@ -277,7 +284,7 @@ def test_a_port_that_is_taken_is_said(server, folder):
     assert told.exit_code == 2 and "cannot be listened at" in told.stderr and len(told.stderr.splitlines()) == 1
 
 
-def test_in_a_browser(server):
+def test_in_a_browser(server, tmp_path):
     api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install playwright")
     path = os.environ.get("VL2_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
@@ -308,5 +315,13 @@ def test_in_a_browser(server):
         page.locator("select[name=fate]").select_option("rejected")
         page.wait_for_url("**fate=rejected**")
         assert page.locator(".card").count() == NUM_ROWS - NUM_KEPT
+        out = io.BytesIO()
+        Image.new("RGB", (1600, 200), "navy").save(out, "PNG")
+        ask = Message("user", (ImagePart(), TextPart("word" * 200)))
+        run_of([Sample("wide", (ask,), (ImageSource(data=out.getvalue()),))], tmp_path)
+        page.set_viewport_size({"width": 375, "height": 700})
+        with serving(tmp_path / "run") as other:
+            page.goto(other.address)
+            assert page.evaluate("document.documentElement.scrollWidth") == 375
         browser.close()
     assert not problems

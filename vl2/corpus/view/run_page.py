@@ -39,7 +39,7 @@ def runs_page(runs: Mapping[str, Index], unfinished: Sequence[str], nonce: str) 
         '<tr><th>run</th><th class="n">rows</th><th class="n">kept</th><th></th><th class="n">rejected</th>'
         "<th>written</th></tr>"
     )
-    waiting = f'<p class="soft">Not finished: {escape(", ".join(unfinished))}.</p>' if unfinished else ""
+    waiting = f'<p class="soft waiting">Not finished: {escape(", ".join(unfinished))}.</p>' if unfinished else ""
     body = f'<h1>Runs</h1><div class="table runs"><table>{head}{"".join(lines)}</table></div>{waiting}'
     return framed("Runs", body, Rules(), nonce)
 
