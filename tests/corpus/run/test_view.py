@@ -19,13 +19,15 @@ from typer.testing import CliRunner
 from tests.corpus.run.sources import picture, recipe_of, silent
 from tests.corpus.run.test_report import ATTACK, Tags
 from vl2.cli import app
+from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
-from vl2.core.sample import ImagePart, ImageSource, Message, Sample, TextPart
+from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, SceneObject, TextPart
 from vl2.corpus.run import run_recipe
 from vl2.corpus.run_local import LocalExecutor
 from vl2.corpus.source import Source
 from vl2.corpus.tar import pack
 from vl2.corpus.view import run_page, wanted
+from vl2.corpus.view.boxes import pictures_of
 from vl2.corpus.view.index import ROW
 from vl2.corpus.view.server import ViewServer, open_server
 from vl2.corpus.view.site import Site, open_site
@@ -190,6 +192,19 @@ def test_pictures_come_as_they_are_or_as_what_browsers_show(tmp_path):
     assert "a picture that cannot be shown" in text(site, "/run/?")
 
 
+def test_a_box_stands_in_the_picture_where_it_is_annotated():
+    images = (ImageSource(data=picture(1)), ImageSource(data=picture(2)))  # 48x36
+    there, nowhere = Box.from_pixels(10, 10, 30, 30, width=48, height=36), Box(0, 0, 100, 100)
+    said = Message("assistant", (BoxesPart("cat", (there,)), BoxesPart("dog", (nowhere,)), BoxesPart("cat", (there,))))
+    objects = (SceneObject("cat", (10, 10, 30, 30), 1), SceneObject("cup", (20, 5, 90, 9), 1),
+               SceneObject("lost", (1, 1, 2, 2), 7))  # fmt: skip
+    first, second = pictures_of(Sample("row", (said,), images, objects))
+    assert [(mark.label, mark.number) for mark in first.marks] == [("dog", 1)]
+    assert [(mark.label, mark.number) for mark in second.marks] == [("cat", 0), ("cat", 2), ("cup", -1)]
+    assert second.marks[2].corners == pytest.approx((20 / 48, 5 / 36, 1.0, 9 / 36))
+    assert pictures_of(Sample("row", (said,))) == []
+
+
 def test_hostile_rows_stay_text(tmp_path):
     turns = [{"from": "human", "value": ATTACK}, {"from": "gpt", "value": ATTACK}]
     told = {"provenance": {"licence": ATTACK, "source_id": ATTACK, ATTACK: {ATTACK: ATTACK}},
@@ -323,5 +338,8 @@ def test_in_a_browser(server, tmp_path):
         with serving(tmp_path / "run") as other:
             page.goto(other.address)
             assert page.evaluate("document.documentElement.scrollWidth") == 375
+        assert not problems
+        page.goto(f"{server.address}nothing/")
+        assert page.locator("h1").inner_text() == "404"
+        assert len(problems) == 1, "the status itself, and nothing that the policy forbids"
         browser.close()
-    assert not problems

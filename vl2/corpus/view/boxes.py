@@ -33,7 +33,7 @@ class Picture:
 
 
 def pictures_of(sample: Sample) -> list[Picture]:
-    """Return the images of a row with their boxes. A box that is said twice stands there once."""
+    """Return the images of a row with their boxes; what is said and annotated alike stands there as said."""
     sizes = [_size_of(sample, number) for number in range(len(sample.images))]
     annotated = [(item, corners) for item in sample.objects if (corners := _unit(item, sizes)) is not None]
     said: list[list[Mark]] = [[] for _ in sizes]
@@ -56,7 +56,7 @@ def said_boxes(sample: Sample) -> Iterator[tuple[int, str, Box]]:
 def _joined(said: list[Mark], annotated: list[tuple[SceneObject, Corners]]) -> list[Mark]:
     others = [Mark(label=item.label, corners=corners) for item, corners in annotated
               if not any(_is_same(mark.corners, corners) for mark in said)]  # fmt: skip
-    marks = [*dict.fromkeys(said), *others][:MOST_MARKS]
+    marks = [*said, *others][:MOST_MARKS]
     return sorted(marks, key=lambda mark: -_area(mark.corners))  # small ones above large ones
 
 

@@ -30,16 +30,17 @@ def framed(title: str, body: str, rules: Rules, nonce: str, crumbs: Sequence[tup
     links = "".join(
         f'<span class="crumb">/</span><a href="{escape(address)}">{escape(name)}</a>' for address, name in crumbs
     )
+    style = f'<style nonce="{nonce}">{rules.to_css()}</style>' if rules.lines else ""
     text = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{escape(title)}</title><link rel="icon" href="data:,">'
         f'<link rel="stylesheet" href="{OWN}page.css"><link rel="stylesheet" href="{OWN}view.css">'
-        f'<style nonce="{nonce}">{rules.to_css()}</style><script src="{OWN}view.js" defer></script></head><body>'
+        f'{style}<script src="{OWN}view.js" defer></script></head><body>'
         f'<a class="skip" href="#content">To the rows</a><header class="top"><a class="home" href="/">Corpus</a>{links}'
         f'</header><main id="content">{body}</main></body></html>\n'
     )
-    return Page(body=text.encode("utf-8", "replace"), nonce=nonce, status=status)
+    return Page(body=text.encode("utf-8", "replace"), nonce=nonce if style else "", status=status)
 
 
 def error_page(status: int, told: str) -> Page:

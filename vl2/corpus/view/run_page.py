@@ -70,8 +70,9 @@ def badge_of(sample: Sample) -> str:
 
 def _article(index: Index, row: int, sample: Sample, card: Card) -> str:
     name, told = index.run.name, sample.provenance
-    shown = card.to_html(sample, lambda number: picture_address(name, sample.id, number, row))
-    objects = f"<span>{len(sample.objects):,} objects</span>" if sample.objects else ""
+    shown = card.to_html(sample, lambda place: picture_address(name, sample.id, place, row))
+    number = len(sample.objects)
+    objects = f"<span>{number:,} object{'s' if number > 1 else ''}</span>" if number else ""
     return (
         f'<article class="card" id="r{row}"><header>{badge_of(sample)}'
         f'<a class="mono" href="{escape(row_address(name, sample.id, row))}">{escape(sample.id[:12])}</a></header>'
@@ -101,14 +102,15 @@ def _why_nothing(found: Found) -> str:
 
 
 def _filters(index: Index, wanted: Wanted) -> str:
-    steps = dict.fromkeys(name.partition(": ")[0] for name in index.rejections)
+    rejections = index.rejections.most_common(MOST_OPTIONS)
+    steps = dict.fromkeys(name.partition(": ")[0] for name, _ in rejections)
     fates = {"": "all rows", KEPT: "kept", REJECTED: f"rejected ({sum(index.rejections.values()):,})"}
     for step in steps:
-        reasons = {name: n for name, n in index.rejections.most_common() if name.startswith(f"{step}: ")}
+        reasons = {name: n for name, n in rejections if name.startswith(f"{step}: ")}
         fates[step] = f"{step} ({sum(reasons.values()):,})"
         fates |= {name: f"{name} ({number:,})" for name, number in reasons.items()}
     sources = [str(source["name"]) for source in index.run.recipe["sources"]]
-    languages = [*LANGUAGES, *(name for name in index.languages.numbers if name not in LANGUAGES)]
+    languages = [*LANGUAGES, *(name for name in list(index.languages.numbers) if name not in LANGUAGES)]
     chosen = [
         _select("fate", "became", fates, wanted.fate),
         _select("source", "source", _named("all", sources, index.sources.numbers), wanted.source),

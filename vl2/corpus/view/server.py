@@ -85,7 +85,7 @@ class Visit(BaseHTTPRequestHandler):
 
     def _page(self) -> Page:
         if not self.server.is_own(self.headers.get("Host", "")):
-            return error_page(421, "The name in this address is not one of this machine.")
+            return error_page(421, "This name is not one of this machine. Use localhost, or its address in numbers.")
         return self.server.site.answer(self.path)
 
     def _send(self, page: Page, *, with_body: bool) -> None:

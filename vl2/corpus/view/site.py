@@ -42,13 +42,9 @@ class Site:
             return error_page(400, str(error))
         except VL2Error as error:
             return error_page(404, str(error))
-        except ValueError:
-            return error_page(400, "This is no address.")
 
     def _answer(self, target: str) -> Page:
-        address = urlsplit(target)
-        query = dict(parse_qsl(address.query, max_num_fields=MOST_FIELDS))
-        parts = [unquote(part) for part in address.path.split("/")[1:]]
+        parts, query = _parse(target)
         nonce = secrets.token_urlsafe(12)
         match parts:
             case [""] if len(self.runs) == 1 and not self.unfinished:
@@ -127,6 +123,16 @@ def open_site(folder: Path) -> Site:
 
 def _goto(address: str) -> Page:
     return Page(body=b"", status=303, goto=address)
+
+
+def _parse(target: str) -> tuple[list[str], dict[str, str]]:
+    """Return the parts of a path, and the fields of a query. Raises ConfigError."""
+    try:
+        address = urlsplit(target)
+        query = dict(parse_qsl(address.query, max_num_fields=MOST_FIELDS))
+    except ValueError:
+        raise ConfigError("address", "cannot be read", got=repr(target[:40])) from None
+    return [unquote(part) for part in address.path.split("/")[1:]], query
 
 
 def _number(told: str) -> int:

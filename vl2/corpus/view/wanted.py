@@ -48,7 +48,7 @@ class Wanted:
         part = index.part(place)
         fits = np.ones(len(part), bool)
         if self.fate:
-            names = [number for name, number in index.fates.numbers.items() if self._is_fate(name)]
+            names = [number for name, number in list(index.fates.numbers.items()) if self._is_fate(name)]
             fits &= np.isin(part["fate"], names)
         for name, names in (("source", index.sources), ("language", index.languages)):
             if wanted := getattr(self, name):
