@@ -18,6 +18,13 @@ _EXCUSED = re.compile(
     r"|[（(][^）)\n]{1,80}[）)]",
     re.DOTALL,
 )
+_HIDDEN = ("style", "script")  # elements whose content nobody reads
+_PAGE_TAG = re.compile(r"<[^<>]{1,2000}>")
+# in a text that is about computers, words are names of programs, files and settings
+_COMPUTING = re.compile(
+    "软件包|命令|终端|内核|文件|服务器|脚本|配置|编译|目录|进程|数据库|管理员|浏览器|接口|安装|日志|域名"
+)
+LEAST_COMPUTING = 2  # such words
 _NAMES_IN_CODE = re.compile(r"[A-Za-z]\w{0,60}(?:[._:][A-Za-z]\w{0,60})+|[A-Za-z]{1,40}_\w{1,40}", re.ASCII)
 _BEFORE_KIND = re.compile(
     r"[a-z]{1,30}(?=\s?(?:函数|方法|语句|循环|变量|参数|命令|关键字|标签|属性|模块|类型|子句|文件|目录|协议|接口))"
@@ -40,6 +47,7 @@ _ABOUT_HAN = re.compile(
     r"label|line|Chinese|spelled)\b",
     re.IGNORECASE,
 )
+_UNIT = re.compile(rf"(?<=\d)\s?[{_HAN}]{{1,2}}(?![{_HAN}])")  # 1月, 12万吨
 _HAN_TAIL = re.compile(rf"(?m):\s{{0,4}}[{_HAN}][^A-Za-z\n]{{0,200}}$")
 _TONED = "āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ"
 _PINYIN = re.compile(rf"(?<![A-Za-z])[A-Za-z]{{0,6}}[{_TONED}][A-Za-z{_TONED}]*")
@@ -70,7 +78,7 @@ _LONE = re.compile(rf"(?:(?<=[{_HAN}，。])|^)[A-Z][a-z]+(?=[{_HAN}，])")
 
 def code_mix(text: str) -> dict[str, float]:
     """Return `share`: of words of the lesser language, not excused; `words`: how many. A text of one language has 0."""
-    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", text))
+    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", _shown(text) if "</" in text else text))
     han = sum(map(len, _HAN_RUN.findall(plain)))
     num_english = sum(len(word) > 2 or word.lower() in _SHORT_WORDS for word in _WORD.findall(plain))
     if not han or not num_english:
@@ -90,7 +98,18 @@ def _english_words(text: str) -> int:
     lone = sum(word.lower() in _FUNCTION_WORDS for word in _LONE.findall(text))
     for pattern in (_NAMES_IN_CODE, _COMMAND, _BEFORE_KIND, _KEYWORDS, _NAME):
         text = pattern.sub(" ", text)
-    return lone + sum(map(_is_foreign, _WORD.findall(text)))
+    words = filter(_is_foreign, _WORD.findall(text))
+    if len(_COMPUTING.findall(text)) >= LEAST_COMPUTING:
+        words = (word for word in words if word in _FUNCTION_WORDS or word in _SHORT_WORDS)
+    return lone + len(list(words))
+
+
+def _shown(page: str) -> str:
+    """Return a page without its tags and the content of those that show none."""
+    for name in _HIDDEN:
+        first, *others = page.split(f"<{name}")
+        page = first + " ".join(one.partition(f"</{name}")[2] for one in others)
+    return _PAGE_TAG.sub(" ", page)
 
 
 def _is_foreign(word: str) -> bool:
@@ -102,5 +121,6 @@ def _is_foreign(word: str) -> bool:
 
 def _chinese_runs(text: str) -> int:
     """Return how many runs of Chinese in an English text are more than what it speaks of."""
+    text = _UNIT.sub(" ", text)
     text = _HAN_TAIL.sub(" ", "\n".join(filter(_WORD.search, text.split("\n"))))
     return sum(len(_HAN_RUN.findall(one)) for one in _SENTENCE_END.split(text) if not _ABOUT_HAN.search(one))

@@ -12,15 +12,19 @@ _NOUN = r"(?:image|picture|photo(?:graph)?|screenshot|diagram|figure|chart|graph
 _SHOWN = (
     r"(?:above|below|provided|attached|shown|(?:that )?you(?:'ve| have)? (?:uploaded|sent|provided|attached|shared))"
 )
+_PLACE = r"(?:corner|part|side|centre|center|middle|background|foreground|left|right|top|bottom)"
+# what an editor of images is told to do speaks of no image of the row
+_OTHER = r"(?![- ](?:menu\w*|window|file|format|size|layer|processing|quality|editor|type|mode|canvas|data)\b)"
 _WHICH = r"(?:first|second|left|right|upper|lower|bar|line|pie|given|attached|uploaded|provided)"
 _PICTURE = re.compile(
-    rf"\b(?:in|of|from) (?:the|this|your) (?:{_WHICH} )?(?:image|picture|photo(?:graph)?|screenshot)\b"
+    rf"\b(?:in|from|{_PLACE} of) (?:the|this|your) (?:{_WHICH} )?(?:image|picture|photo(?:graph)?|screenshot)\b{_OTHER}"
     rf"|\b(?:the|this|your) (?:{_WHICH} )?{_NOUN} (?:shows?|depicts?|displays?|illustrates?|{_SHOWN})\b"
     r"|\b(?:looking at|based on|according to|judging by|as (?:shown|seen|can be seen) (?:in|on))"
     rf" (?:the|this|your) (?:{_WHICH} )?{_NOUN}\b"
     r"|\b(?:pictured|shown|depicted) here\b"
-    r"|(?<![地版意企蓝宏力])(?:图(?!书|案|纸|形|画)|图片|图像|照片|画面|图表|截图)(?:中(?!心|国|华)|里|上(?!传|升)|显示|展示|所示)"
-    r"|(?:如|上|这幅|这张|该)(?:图|照片|截图)(?!书|案|纸)|观察图|[从据](?:这张|这幅|该|上)?(?:图片|图表|照片|截图)",
+    r"|(?<![地版意企蓝宏力])(?:图(?!书|案|纸|形|画|标|层|章)|图片|图像|照片|画面|图表|截图)"
+    r"(?:中(?!心|国|华)|里|上(?!传|升)|显示|展示|所示)"
+    r"|(?:如|上|这幅|这张|该)(?:图|照片|截图)(?!书|案|纸|标|层|章)|观察图|[从据](?:这张|这幅|该|上)?(?:图片|图表|照片|截图)",
     re.IGNORECASE,
 )
 _ORDINALS = {
@@ -35,27 +39,28 @@ _NTH = re.compile(
     r"|第([二三四五六七八2-9])[张幅](?:图|照片|画)|(?<=图)([2-9])(?=[有是显展中里])",
     re.IGNORECASE,
 )
-# one picture that shows several
+# one picture that shows several; ASCII: between a Chinese character and a letter is the border of a word
 _HOLDS_PICTURES = re.compile(
     r"\b(?:collage|gallery|album|walls?|panels?|comic|screen|slides?|page|exhibition|hang|selected)\b"
     r"|拼图|拼贴|画廊|墙上|相册|屏幕|漫画|展览|页面",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _ASKS_LANGUAGE = re.compile(
-    r"\btranslat|\b(?:english|chinese|mandarin|french|german|spanish|japanese|original)\b|[翻音]译|译[成为文]|"
+    r"\btranslat|\b(?:latex|html|markdown|english|chinese|mandarin|french|german|spanish|japanese|original)\b|[翻音]译|译[成为文]|"
     r"[英中汉日法德][语文]|原文|普通话",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _ASKS_READING = re.compile(
     r"\b(?:writ\w+|text|says?|transcribe|ocr|extract|titled?|names?|printed|words|labels?|lyrics|error message)\b"
     r"|写[了着]|文字|书名|标题|名[字称片]|歌名|广告词|标语|报错|提示信息|印[着了]",
-    re.IGNORECASE,
+    re.IGNORECASE | re.ASCII,
 )
 _IS_CODE = re.compile(
-    r"^[ \t]*(?:def |class |import |from \w+ import|<!?[a-z]|\\[a-z]+[{ ]|[\[{]\s*[\"{\[]|SELECT |#include|\|)"
+    r"^[ \t]*(?:def |class |import |from \w+ import|<!?[a-z]|\\[a-z]+[{_^ ]|[\[{]\s*[\"{\[]|SELECT |#include|\|)"
     r"|\\(?:frac|begin)\{|[;{}][ \t]*$",
     re.MULTILINE,
 )
+_LETTER = re.compile(r"(?<![A-Za-z])[A-Za-z](?![A-Za-z])")
 _PARTICLES = frozenset("the of and a in to for on de la van von & with".split())
 LEAST_LETTERS = 12  # of an answer whose language is compared
 MOST_ASKED = 0.1  # of an answer in another language that is in the language of the question
@@ -79,6 +84,8 @@ def _said(sample: Sample, role: str) -> str:
 def _speaks_of_missing_image(question: str, answer: str, num_images: int) -> bool:
     if not num_images:
         return _PICTURE.search(answer) is not None
+    if _IS_CODE.search(answer):
+        return False
     if num_images == 1 and (_HOLDS_PICTURES.search(answer) or _HOLDS_PICTURES.search(question)):
         return False
     found = ("".join(groups).lower().removeprefix("all ") for groups in _NTH.findall(answer))
@@ -93,7 +100,8 @@ def _changes_language(question: str, answer: str, num_images: int) -> bool:
     asked, said = main_language(question), main_language(answer)
     if asked not in ("en", "zh") or said is None or asked == said:  # the two that the model speaks
         return False
-    return language(answer)[asked] < MOST_ASKED
+    # `X vs Y` is no Spanish
+    return language(answer)[asked] < MOST_ASKED and main_language(_LETTER.sub(" ", answer)) == said
 
 
 def _is_name(answer: str) -> bool:

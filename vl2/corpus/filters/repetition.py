@@ -12,7 +12,8 @@ from vl2.corpus.characters import code_points
 from vl2.corpus.filters.tokens import tokens_of
 
 GRAM, GRAM_WORDS = 5, 3  # tokens: shorter ones recur in honest text; of them words, for numbers recur in tables
-LEAST_RUN = 8  # tokens of a run that stood before: shorter ones are figures of speech
+HAN_WORDS = 0.6  # words that a Chinese character is, on average
+LEAST_RUN = 8  # words of a run that stood before: shorter ones are figures of speech
 LEAST_SENTENCE = 5  # tokens of one that is said twice: `I see.` may be
 LOOK = 4  # characters that have to recur for a loop to be looked for
 MOST_PERIODS = 6  # distances that are tried, the most frequent first
@@ -78,8 +79,9 @@ def repeated_words(text: str) -> float:
         elif gram in repeated:
             seen.add(gram)
     edges = np.flatnonzero(np.diff(covered.astype(np.int8), prepend=0, append=0)).reshape(-1, 2)  # [runs, 2]
-    lengths = edges[:, 1] - edges[:, 0]
-    in_runs = lengths[lengths >= min(LEAST_RUN, len(tokens) // 2)].sum()  # a short text may stand there twice
+    words = np.concatenate([[0], np.cumsum([HAN_WORDS if _HAN.match(token) else 1 for token in tokens])])
+    lengths = np.diff(words[edges], axis=1)[:, 0]
+    in_runs = np.diff(edges, axis=1)[lengths >= min(LEAST_RUN, words[-1] // 2), 0].sum()  # a short text may come twice
     return float(min(1.0, max(in_runs, 2 * _repeated_sentences(lines)) / len(tokens)))
 
 

@@ -10,7 +10,7 @@ from vl2.corpus.filters.tokens import tokens_of
 from vl2.corpus.filters.unclosed import is_unclosed
 
 LONG_SENTENCE = 40  # tokens; a caption without a full stop is shorter
-SHORT_LINE = 4  # tokens: a heading, a name, an item
+SHORT_LINE, SHORT_LINE_ZH = 4, 10  # tokens: a heading, a name, an item
 
 _ENDS = tuple(".!?。！？…～~`|*》」』】”\"’')）]}>☆★♪")
 # an initial or an abbreviation ends no sentence
@@ -38,7 +38,11 @@ _GOES_ON_ZH = re.compile(
     r"然后|接着|为了|或者|而且|不仅|随着|根据|按照|以便)$"
 )
 _PAIRS = {"(": ")", "（": "）", "[": "]", "【": "】", "{": "}", "《": "》", "「": "」", "『": "』", "“": "”"}
-_ITEM = re.compile(r"\s*(?:[-*•·]\s|\d{1,3}[.)、．]|[（(]\d{1,3}[)）])\s*")
+_ITEM = re.compile(r"\s*(?:[-*•·→]\s|\d{1,3}(?:\.\d{1,3}){0,4}[.)、．]|[（(]\d{1,3}[)）])\s*")
+_ENDS_BY_RIGHT = re.compile(  # captions of figures, addresses, who said it
+    r"^\s*(?:图|表|Figure|Fig\.|Table)\s?\d[\d.-]{0,12}\s|https?://(?!www\.$)\S{3,400}$"
+    r"|(?:--|—|―)\s?[A-Z][\w .,'-]{2,60}$"
+)
 _BARE_ITEM = re.compile(r"(?:^|\n)[ \t]*(?:[-*•]|\d{1,3}[.)、．]|#{1,6})$")
 _WITHIN_PROSE = re.compile(r"`+[^`\n]*`+|<[^<>\n]*>_*|\(?https?://\S+|\$[^$\n]*\$")  # code, addresses, formulas
 _START_OF_CODE = re.compile(r"\s*(?:[|<\\$#`]|(?:def|class|import|from|return|print)\b)|.*;\s*$")
@@ -63,6 +67,8 @@ def _breaks_off(text: str) -> bool:
     if _BARE_ITEM.search(text) or is_unclosed(text):
         return True
     line = _last_line(text)
+    if _ENDS_BY_RIGHT.search(line):
+        return False
     if text.endswith(_OPEN_ENDS):
         return _is_prose(line) or text.endswith((",", "，", "、", "("))
     if text.endswith(_ENDS) or unicodedata.category(text[-1]) == "So" or not _is_prose(line):
@@ -75,7 +81,7 @@ def _breaks_off(text: str) -> bool:
 
 def _is_prose(line: str) -> bool:
     """Tell whether a line is neither code nor a formula nor a row of a table."""
-    if _START_OF_CODE.match(line):
+    if _START_OF_CODE.match(line) or " | " in line:
         return False
     plain = _WITHIN_PROSE.sub(" ", line)
     return len(_SYMBOL.findall(plain)) * _WORDS_A_SYMBOL <= len(tokens_of(plain))
@@ -96,7 +102,7 @@ def _is_unfinished_prose(text: str, line: str, num_tokens: int) -> bool:
         alike = [other for other in lines if _ITEM.match(other)]
     else:
         alike = [other for other in lines if len(tokens_of(other)) > SHORT_LINE]
-        if num_tokens <= SHORT_LINE:
+        if num_tokens <= (SHORT_LINE if line.isascii() else SHORT_LINE_ZH):
             return False
     return bool(alike) and all(other.endswith(_ENDS) for other in alike)
 
@@ -108,7 +114,9 @@ def _is_long_in_chinese(sentence: str) -> bool:
 def _goes_on(tokens: Sequence[str], text: str) -> bool:
     """Tell whether the last word wants another one behind it."""
     last = tokens[-1]
-    if last not in _GOES_ON or text.endswith(last.upper()):
+    if last not in _GOES_ON or text.endswith(last.upper()) or not text[: -len(last)].endswith((" ", "\n")):
+        return False
+    if last == "can" and len(tokens) == len(("trash", "can")):
         return False
     if last in _AFTER_ING and tokens[-2].endswith("ing"):
         return False
