@@ -12,6 +12,7 @@ from vl2.corpus.drawing.scene_cast import Thing
 from vl2.corpus.drawing.stamps import SOLID, Colour, Stamp
 
 LEAST_VISIBLE = 0.72  # of what is solid of each thing
+MIDDLE = (0.28, 0.72)  # of the sides of a box: marks that point at a thing point there, and so it is never hidden
 LEAST_CONTRAST = 45.0  # between the mean colours of a thing and of what lies behind it: levels, as a distance
 TRIES = 40
 BORDER = 4  # pixels that stay free at the edge
@@ -74,7 +75,7 @@ class Layout:
         for _ in range(TRIES):
             x, y = BORDER + dice.randint(0, free[0]), BORDER + dice.randint(0, free[1])
             covered = self._covered(cutout, x, y)
-            may_cover = not covered.any() or (overlaps and self._may_cover(covered, cutout.colour))
+            may_cover = not covered.any() or (overlaps and self._may_cover(covered, cutout, x, y))
             if may_cover and self._stands_out(cutout, x, y):
                 self._owner[y : y + height, x : x + width][cutout.solid] = len(self._placed)
                 self._left = [left - int(lost) for left, lost in zip(self._left, covered, strict=True)] + [total]
@@ -101,12 +102,16 @@ class Layout:
         owners = self._owner[y : y + height, x : x + width][cutout.solid]
         return np.bincount(owners + 1, minlength=len(self._placed) + 1)[1:]
 
-    def _may_cover(self, covered: np.ndarray, colour: Colour) -> bool:
-        """Tell whether all that is covered stays visible enough, and has another colour."""
-        rest = zip(self._placed, self._left, covered.tolist(), strict=True)
+    def _may_cover(self, covered: np.ndarray, front: Cutout, x: int, y: int) -> bool:
+        """Tell whether all that is covered stays visible enough, above all its middle, and has another colour."""
         return all(
-            not lost or (left - lost >= LEAST_VISIBLE * cutout.solid.sum() and _differ(cutout.colour, colour))
-            for (cutout, _, _), left, lost in rest
+            not lost
+            or (
+                left - lost >= LEAST_VISIBLE * behind.solid.sum()
+                and _differ(behind.colour, front.colour)
+                and not _covers_middle(front.solid, behind.solid.shape, (at_x - x, at_y - y))
+            )
+            for (behind, at_x, at_y), left, lost in zip(self._placed, self._left, covered.tolist(), strict=True)
         )
 
     def _stands_out(self, cutout: Cutout, x: int, y: int) -> bool:
@@ -121,6 +126,14 @@ class Layout:
         top, bottom, left, right = int(rows[0]), int(rows[-1]) + 1, int(columns[0]), int(columns[-1]) + 1
         box = (x + left, y + top, x + right, y + bottom)
         return Seen(cutout.thing, box, visible[top:bottom, left:right])
+
+
+def _covers_middle(solid: np.ndarray, shape: tuple[int, ...], corner: tuple[int, int]) -> bool:
+    """Tell whether a mask reaches the middle of a box of a shape whose corner, as seen from its own, lies there."""
+    (height, width), (x, y) = shape, corner
+    rows = slice(max(0, y + int(height * MIDDLE[0])), max(0, y + int(height * MIDDLE[1])))
+    columns = slice(max(0, x + int(width * MIDDLE[0])), max(0, x + int(width * MIDDLE[1])))
+    return bool(solid[rows, columns].any())
 
 
 def _differ(one: np.ndarray | Colour, other: Colour) -> bool:

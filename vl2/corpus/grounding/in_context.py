@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from vl2.core.errors import VL2Error
 from vl2.core.sample import BoxesPart, ImagePart, Message, Sample, TextPart
 from vl2.corpus.grounding.kinds import load_kinds
+from vl2.corpus.grounding.locate import chinese_of
 from vl2.corpus.grounding.marks import Corners, ShapeName, draw_mark, phrase_of, to_source, visible_colours
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.targets import Target, checked, size_of, targets_of
@@ -72,13 +73,14 @@ class InContext:
         language = pick_language(dice, self.chinese_share)
         query = OBJECT[language].format(phrase_of(shape, colour, language))
         question = GROUNDING + say("in_context", language, dice, query)
+        label = chinese_of(target.label, second, Names(load_kinds())) if language == "zh" else None
         found = [item for item in second.objects if item.image == 0 and item.label.strip() == target.label]
         marked = [item for item in first.objects if item.image == 0 and item.box == box]
         return checked(replace(
             first, images=(shown, second.images[0]), answers=(),
             messages=(
                 Message("user", (ImagePart(), TextPart("\n"), ImagePart(), TextPart("\n" + question))),
-                Message("assistant", (BoxesPart(target.label, target.boxes),)),
+                Message("assistant", (BoxesPart(label or target.label, target.boxes),)),
             ),
             objects=(*marked, *(replace(item, image=1) for item in found)),
             provenance={

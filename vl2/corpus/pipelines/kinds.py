@@ -36,8 +36,8 @@ PIPELINE_KINDS = (
     rewriting_kind("marked", 1, Marked),
     rewriting_kind("gui", 1, LocateElements),
     StepKind(
-        name="in_context", version=1, settings=InContext,
-        build=lambda settings: rewriting_together("in_context", 1, settings.change_all),
+        name="in_context", version=2, settings=InContext,
+        build=lambda settings: rewriting_together("in_context", 2, settings.change_all),
     ),
     rewriting_kind("align", 1, Align),
     rewriting_kind("interleave", 1, Interleave),
@@ -54,7 +54,7 @@ PIPELINE_KINDS = (
     rewriting_kind("plot_code", 1, PlotCode),
     rewriting_kind("web_code", 1, WebCode),
     rewriting_kind("text_only", 1, TextOnly),
-    rewriting_kind("worsen", 1, Worsen),
+    rewriting_kind("worsen", 2, Worsen),
     StepKind(
         name="tokens", version=1, settings=Tokens, fields=FIELDS,
         build=lambda settings: computing("tokens", 1, settings.measure),
@@ -62,9 +62,9 @@ PIPELINE_KINDS = (
     StepKind(name="mixture", version=1, settings=Mixture, gathering=Gathering(take=take_tokens, refuse=refuse_tokens)),
     measuring_kind("grounding_recall", 1, ("claims", "recall"), grounding_recall),
     taught_kind("recaption", 1, Recaption),
-    taught_kind("regenerate", 1, Regenerate),
-    taught_kind("clean_ocr", 1, CleanOCR),
-    taught_kind("make_questions", 1, MakeQuestions),
+    taught_kind("regenerate", 2, Regenerate),
+    taught_kind("clean_ocr", 2, CleanOCR),
+    taught_kind("make_questions", 2, MakeQuestions),
     graded_kind("writing", 1, ("score",), Writing),
     graded_kind("find_claims", 1, ("claims", "recall"), FindClaims),
 )  # fmt: skip

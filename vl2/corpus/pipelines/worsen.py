@@ -13,9 +13,10 @@ import numpy as np
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImageSource, Message, Part, Sample, SceneObject
+from vl2.corpus.grounding.marks import to_source
 from vl2.corpus.rewriting import dice_of
 from vl2.data.faults import RowError
-from vl2.processor import image_size
+from vl2.processor import image_size, open_image
 from vl2.processor.degrade import degrade, degrade_box
 from vl2.train.tuning.augment import augmented
 
@@ -49,12 +50,13 @@ class Worsen:
 
 def _spoiled(sample: Sample, kind: str, level: int, dice: random.Random) -> Sample:
     """Return the row with every picture worse and all pixels in their places."""
-    images = []
-    for image in sample.images:
-        width, height = image_size(image)
-        data = degrade(image.data or b"", kind, level, dice.randrange(SEEDS))
-        images.append(ImageSource(data=data, width=width, height=height))
-    return replace(sample, images=tuple(images))
+    images = tuple(_degraded(image, kind, level, dice.randrange(SEEDS)) for image in sample.images)
+    return replace(sample, images=images)
+
+
+def _degraded(image: ImageSource, kind: str, level: int, seed: int) -> ImageSource:
+    """Return a worse picture, a photograph as JPEG again: noise as PNG takes eight times the room."""
+    return to_source(open_image(degrade(image.data or b"", kind, level, seed)), image)
 
 
 def _turned(sample: Sample, level: int, dice: random.Random) -> Sample:
@@ -62,7 +64,7 @@ def _turned(sample: Sample, level: int, dice: random.Random) -> Sample:
     if len(sample.images) != 1:
         raise RowError("several pictures are not turned")
     seed, size = dice.randrange(SEEDS), image_size(sample.images[0])
-    shown = ImageSource(data=degrade(sample.images[0].data or b"", "rotation", level, seed))
+    shown = _degraded(sample.images[0], "rotation", level, seed)
     new_size = image_size(shown)
 
     def turned(box: tuple[float, float, float, float]) -> tuple[float, float, float, float]:
@@ -79,5 +81,4 @@ def _turned(sample: Sample, level: int, dice: random.Random) -> Sample:
 
     messages = tuple(Message(turn.role, tuple(map(moved, turn.parts))) for turn in sample.messages)
     objects = tuple(SceneObject(o.label, turned(o.box), o.image, o.kind) for o in sample.objects)
-    image = replace(shown, width=new_size[0], height=new_size[1])
-    return replace(sample, images=(image,), messages=messages, objects=objects)
+    return replace(sample, images=(shown,), messages=messages, objects=objects)
