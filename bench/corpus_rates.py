@@ -14,10 +14,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tests.corpus.dedup.judged import judge, text_row
 from tests.corpus.dedup.planted import VARIANTS, pairs, png, scene, vocabulary
 from tests.corpus.labelled.rows import FILTERS, has_fault, read
-from vl2.core.sample import ImageSource
+from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.dedup.minhash import bands, signatures
 from vl2.corpus.dedup.perceptual import hash_picture
 from vl2.corpus.dedup.shingles import shingles_of
@@ -28,7 +30,10 @@ from vl2.corpus.filters.refusal import refusal
 from vl2.corpus.filters.repetition import repetition
 from vl2.corpus.filters.template import template
 from vl2.corpus.filters.truncation import truncation
+from vl2.corpus.pipelines.read_text import ReadText, reading_by
+from vl2.corpus.pocket.canvas import Picture
 from vl2.corpus.pocket.draw import TASKS, draw
+from vl2.corpus.pocket.lettering import Style, faces, write_at
 from vl2.processor import open_image
 
 WORDS, SIDE = 200, 900
@@ -48,6 +53,7 @@ def main() -> None:
     rate("template", lambda some: [template(text[:100], text) for text in some], texts)
     rate("MinHash, shingles to bands", lambda some: bands(signatures(shingles_of(some))), texts)
     picture_rates(number // 20)
+    ocr_rates(number // 100)
     print("\nMinHash: planted pairs that meet in a band")
     for low, high in ((0.9, 0.93), (0.85, 0.88), (0.8, 0.83), (0.48, 0.52)):
         print(f"  Jaccard {low:.2f} to {high:.2f}: {minhash_recall(number // 4, low, high):.4f}")
@@ -66,7 +72,8 @@ def rate(name: str, work: Callable[[Sequence[Any]], object], rows: Sequence[Any]
     used, clock = time.process_time(), time.perf_counter()
     work(rows)
     used, clock = time.process_time() - used, time.perf_counter() - clock
-    print(f"{name:30}  {len(rows) / used:10,.0f} {len(rows) / clock:10,.0f}", flush=True)
+    places = 2 if len(rows) < 100 * used else 0  # of what takes longer than 10 ms
+    print(f"{name:30}  {len(rows) / used:10,.{places}f} {len(rows) / clock:10,.{places}f}", flush=True)
 
 
 def picture_rates(number: int) -> None:
@@ -76,6 +83,25 @@ def picture_rates(number: int) -> None:
     for name, some in (("drawn", drawn), (f"{SIDE}x{SIDE * 3 // 4} PNG", large)):
         rate(f"decode + hash, {name}", lambda rows: [hash_picture(ImageSource(data=data)) for data in rows], some)
         rate(f"decode + picture, {name}", lambda rows: [picture(open_image(data)) for data in rows], some)
+
+
+def ocr_rates(number: int) -> None:
+    """Print the rates of RapidOCR with one thread on five lines in 900 x 600, by the longest side it looks at."""
+    rows = [Sample("", (), (ImageSource(data=png(five_lines(seed))),)) for seed in range(max(2, number))]
+    for side in (None, SIDE, 736):
+        read = reading_by("read_text", 1, ReadText(longest_side=side)).run
+        rate(f"OCR, {f'longest side {side}' if side else 'its own size'}", read, rows)
+
+
+def five_lines(seed: int) -> Any:
+    """Return a picture of five lines of words."""
+    rng = random.Random(seed)
+    words = vocabulary(rng, 20)
+    paper = Picture(open_image(np.full((SIDE * 2 // 3, SIDE, 3), 255, np.uint8)), (255, 255, 255))
+    for line in range(5):
+        said = " ".join(rng.choices(words, k=4))
+        write_at(paper, 60, 60 + 100 * line, said, Style(rng.choice(faces(False)), 32, (0, 0, 0)))
+    return paper.image
 
 
 def drawn_pictures(each: int) -> list[Any]:
