@@ -10,14 +10,14 @@ from vl2.corpus.teacher.prompts import FOLDER, load_prompt
 
 # a change of words needs a new version here, in its file, and of the step that uses it
 WORDS = {
-    "ocr_cleaning": (1, "d0ceb7bb4490"),
-    "reasoning": (1, "5110376b1139"),
+    "ocr_cleaning": (2, "710c88ea132f"),
+    "reasoning": (2, "d75751e1ef77"),
     "recaption": (1, "e394764932b2"),
     "recaption_zh": (1, "645acbe4da4a"),
-    "regenerate": (1, "99d2924efe9f"),
+    "regenerate": (2, "73b48fbfb9be"),
     "table": (1, "67555f10d59b"),
     "textbook": (1, "a4dc8e5321fc"),
-    "vqa": (1, "fc97f7ded57c"),
+    "vqa": (2, "5b55e3b45ab8"),
     "writing": (1, "4b5d00fb2ca1"),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Literal
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from vl2.corpus.characters import Script, code_points, scripts_of
 
 LANGUAGES = ("en", "zh", "ja", "ko", "ru", "ar", "de", "fr", "es", "it", "pt", "nl", "other")
 HAN_WEIGHT = 2.5  # letters that one Chinese character stands for
+LEAST_CHINESE = 0.3  # of a question in Chinese about things with names in Latin letters
 LEAST_KANA = 0.1  # of Han and kana together; Japanese has more, Chinese none
 
 _WORD = re.compile(r"[^\W\d_]+")
@@ -48,6 +50,11 @@ def main_language(text: str) -> str | None:
     shares = language(text)
     best = max(shares, key=lambda name: shares[name])
     return best if shares[best] else None
+
+
+def language_asked_in(question: str) -> Literal["en", "zh"]:
+    """Return in which of both languages to answer: names of the other may be longer than its own words."""
+    return "zh" if language(question)["zh"] >= LEAST_CHINESE else "en"
 
 
 def _latin_language(text: str) -> str:

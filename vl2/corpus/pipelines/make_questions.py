@@ -12,7 +12,7 @@ from vl2.core.sample import ImagePart, Message, Part, Sample, TextPart
 from vl2.corpus.filters.ocr_agreement import ocr_agreement
 from vl2.corpus.filters.refusal import refusal
 from vl2.corpus.filters.tokens import tokens_of
-from vl2.corpus.hints import caption_of, document_of, ocr_of
+from vl2.corpus.hints import caption_of, document_of, metadata_of, ocr_of
 from vl2.corpus.rewriting import dice_of
 from vl2.corpus.teacher.ask import Ask
 from vl2.corpus.teacher.prompts import load_prompt
@@ -30,6 +30,7 @@ class MakeQuestions(Taught):
 
     prompt: Literal["vqa", "textbook"] = "vqa"
     most_turns: int = 6
+    show_document: bool = False  # in the first question, also where images stand there
     least_found: float = 0.7  # of the words of an answer that stand in its document; of what it quotes, in the image
 
     def asks(self, sample: Sample) -> list[Ask]:
@@ -39,7 +40,9 @@ class MakeQuestions(Taught):
             raise RowError("no document to ask about")
         if self.prompt == "vqa" and not sample.images:
             raise RowError("no image to ask about")
-        values = {"caption": caption_of(sample), "ocr": "\n".join(ocr_of(sample)), "document": document}
+        metadata = "\n".join(f"{key}: {value}" for key, value in metadata_of(sample).items())
+        values = {"caption": caption_of(sample), "metadata": metadata, "ocr": "\n".join(ocr_of(sample)),
+                  "document": document}  # fmt: skip
         dice = dice_of(sample, self.prompt, self.seed)
         return [load_prompt(self.prompt).fill(values, dice, sample.images)]
 
@@ -49,12 +52,16 @@ class MakeQuestions(Taught):
         if not pairs:
             raise RowError("no answer in the reply that is founded on what it is about")
         messages: list[Message] = []
-        for number, (question, answer) in enumerate(pairs):
-            opening: tuple[Part, ...] = (*[ImagePart()] * len(sample.images), TextPart("\n")) if number == 0 else ()
-            if not sample.images:
-                opening = (TextPart(f"{document_of(sample)}\n\n"),) if number == 0 else ()
+        opening = self._opening(sample)
+        for question, answer in pairs:
             messages += [Message("user", (*opening, TextPart(question))), Message("assistant", (TextPart(answer),))]
+            opening = ()
         return replace(sample, messages=tuple(messages), answers=())
+
+    def _opening(self, sample: Sample) -> tuple[Part, ...]:
+        images: tuple[Part, ...] = (*[ImagePart()] * len(sample.images), TextPart("\n")) if sample.images else ()
+        shows = self.show_document or not sample.images
+        return (*images, TextPart(f"{document_of(sample)}\n\n")) if shows else images
 
     def _is_founded(self, sample: Sample, question: str, answer: str) -> bool:
         if refusal(answer)["declines"]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from vl2.core.sample import Message, Part, Sample, TextPart
-from vl2.corpus.filters.language import main_language
+from vl2.corpus.filters.language import language_asked_in
 from vl2.corpus.hints import document_of, ocr_of, question_text, questions_of
 from vl2.corpus.pipelines.agreement import agrees, split_answer
 from vl2.corpus.rewriting import dice_of
@@ -41,7 +41,8 @@ class Regenerate(Taught):
             return []
         dice = dice_of(sample, "regenerate", self.seed)
         prompt = load_prompt(self.prompt)
-        told = {"ocr": "\n".join(ocr_of(sample)), "document": document_of(sample)}
+        read, document = "\n".join(ocr_of(sample)), document_of(sample)
+        told = {"ocr": read, "document": "" if document == read else document}
         values = [
             {**told, "question": question_text(question), "solution": _text(answer)} for question, answer in turns
         ]
@@ -71,7 +72,7 @@ class Regenerate(Taught):
         gold = gold_of(sample, answer, number)
         if split is None or not split[0] or not agrees(split[1], gold):
             return None
-        language = "zh" if main_language(question_text(question)) == "zh" else "en"
+        language = language_asked_in(question_text(question))
         text = f"{split[0]}\n{ANSWER[language]}{gold[0]}"
         return question, Message("assistant", (TextPart(text),))
 
@@ -97,7 +98,7 @@ def _text(answer: Message) -> str:
 
 
 def _with_order(question: Message) -> Message:
-    language = "zh" if main_language(question_text(question)) == "zh" else "en"
+    language = language_asked_in(question_text(question))
     return Message("user", (*question.parts, TextPart(f"\n{BRIEFLY[language]}")))
 
 

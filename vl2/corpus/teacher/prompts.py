@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -17,6 +18,7 @@ from vl2.corpus.teacher.ask import Ask
 FOLDER = Path(__file__).parent / "prompts"
 MOST_MATERIAL = 6000  # characters of one piece that is filled in
 _PLACE = re.compile(r"\{([a-z_]+)\}")
+_MATERIAL = re.compile(r'<material name="([a-z_]+)">\n(.*?)\n</material>', re.DOTALL)
 _TAG = re.compile(r"</?material\b[^>]*>", re.IGNORECASE)
 
 
@@ -45,6 +47,11 @@ def load_prompt(name: str) -> Prompt:
     if prompt.id != name or not prompt.forms:
         raise ConfigError(str(path), "a prompt is named as its file, and has a form")
     return prompt
+
+
+def read_material(text: str) -> Mapping[str, str]:
+    """Return the material of a request by its name, as `fill` has put it between tags; empty what it does not hold."""
+    return defaultdict(str, {name: value.strip() for name, value in _MATERIAL.findall(text)})
 
 
 def _fill(line: str, values: Mapping[str, str]) -> str | None:

@@ -16,7 +16,7 @@ from vl2.core.settings import build, load_yaml
 class Service:
     """One file of settings. Prices are for a million tokens, in the unit of the budget."""
 
-    kind: Literal["url", "recorded", "ray"]
+    kind: Literal["url", "recorded", "ray", "composed"]
     cache: str  # the folder of replies; all runs that share it never pay twice
     url: str = ""  # of kind url: http://HOST:PORT/v1
     recording: str = ""  # of kind recorded: a file
@@ -35,7 +35,8 @@ class Service:
 def load_service(path: str) -> Service:
     """Read and check a service file. Raises ConfigError."""
     service = build(Service, load_yaml(path), thing=path)
-    needed = {"url": service.url, "recorded": service.recording, "ray": "nothing"}[service.kind]
+    needed = {"url": service.url, "recorded": service.recording, "ray": "nothing",
+              "composed": "nothing"}[service.kind]  # fmt: skip
     if not needed:
         raise ConfigError(path, f"kind {service.kind} without its place", expected="url or recording")
     if service.concurrency < 1 or service.num_tries < 1:

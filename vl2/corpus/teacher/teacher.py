@@ -9,6 +9,7 @@ from pathlib import Path
 
 from vl2.corpus.teacher.ask import Ask, Backend, Reply, Sampling, TeacherError, key_of
 from vl2.corpus.teacher.cache import Cache
+from vl2.corpus.teacher.composed import Composed
 from vl2.corpus.teacher.pace import Pace
 from vl2.corpus.teacher.ray_llm import RayBackend
 from vl2.corpus.teacher.recorded import Recorded
@@ -94,5 +95,7 @@ def _backend(service: Service, pace: Pace) -> Backend:
                               num_tries=service.num_tries, before=pace.wait)  # fmt: skip
         case "recorded":
             return Recorded.read(service.recording)
+        case "composed":
+            return Composed()
         case "ray":
             return RayBackend(engine=service.engine, batch_size=service.concurrency, replicas=service.replicas)

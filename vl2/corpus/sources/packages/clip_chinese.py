@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -33,14 +34,30 @@ def chinese_caption(name_zh: str, kind: str, dice: random.Random) -> str:
     """Return a sentence about a picture."""
     if kind == "flag":
         return dice.choice(_FLAG_FORMS).format(name=name_zh)
+    return dice.choice(_FORMS).format(name=name_zh, kind=chinese_kind(kind))
+
+
+def chinese_kind(kind: str) -> str:
+    """Return what sort of picture it is."""
     kinds = _pools()["kinds"]
-    return dice.choice(_FORMS).format(name=name_zh, kind=kinds[kind] if kind in kinds else kinds["clip art picture"])
+    return kinds[kind] if kind in kinds else kinds["clip art picture"]
+
+
+def chinese_category(categories: Sequence[str]) -> str:
+    """Return the narrowest category that has a name in Chinese; empty where none has."""
+    names = _pools()["categories"]
+    return next((names[category] for category in reversed(categories) if category in names), "")
 
 
 @cache
 def _pools() -> dict[str, Any]:
     told = load_yaml(Path(__file__).with_suffix(".yaml"))
-    return {"kinds": told["kinds"], "names": _names(told["names"]), "flags": _names(told["flags"])}
+    return {
+        "kinds": told["kinds"],
+        "categories": told["categories"],
+        "names": _names(told["names"]),
+        "flags": _names(told["flags"]),
+    }
 
 
 def _names(told: str) -> dict[str, str]:

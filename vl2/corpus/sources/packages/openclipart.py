@@ -16,7 +16,7 @@ from vl2.core.sample import Sample
 from vl2.corpus.source import Source
 from vl2.corpus.sources.file_rows import NamedRows, find_names
 from vl2.corpus.sources.packages.clip_captions import caption_of, categories_of, kind_of
-from vl2.corpus.sources.packages.clip_chinese import chinese_caption, chinese_name
+from vl2.corpus.sources.packages.clip_chinese import chinese_caption, chinese_category, chinese_kind, chinese_name
 from vl2.corpus.sources.packages.clip_names import Told, clip_name
 from vl2.corpus.sources.packages.flattened import flattened
 from vl2.corpus.sources.pictures import Pictures
@@ -135,8 +135,11 @@ def read_clip(raw: Raw) -> Sample:
     question = CAPTION
     if name_zh and dice.random() < CHINESE_SHARE:
         caption, question = chinese_caption(name_zh, kind, dice), CAPTION_ZH
-    metadata = {"title": name, "title_zh": name_zh, "kind": kind, "category": ", ".join(categories_of(inside)),
-                "keywords": ", ".join(told.keywords)}  # fmt: skip
+    categories = categories_of(inside)
+    metadata = {"title": name, "kind": kind, "category": ", ".join(categories), "keywords": ", ".join(told.keywords)}
+    if name_zh:
+        chinese = {"title_zh": name_zh, "kind_zh": chinese_kind(kind), "category_zh": chinese_category(categories)}
+        metadata.update(chinese)
     known = {field: value for field, value in metadata.items() if value}
     licence = {"licence": "public domain"} if told.licence in _PUBLIC_DOMAIN else {}
     return Sample(
