@@ -114,10 +114,14 @@ class Line:
 def read_look(found: Any) -> tuple[tuple[Element, ...], tuple[Line, ...], str]:
     """Return the elements that have a name, the lines, and the text: what stands side by side in one line of it."""
     elements = (Element(one["kind"], one["name"], _corners(one["box"])) for one in found["elements"])
-    kept = tuple(one for one in elements if 0 < len(one.name) <= LONGEST_NAME and _is_large(one.box))
+    kept = tuple(one for one in elements if _is_name(one.name) and _is_large(one.box))
     lines = tuple(Line(one["text"], _corners(one["box"])) for one in found["lines"])
     said = "".join(f"{' ' if one['level'] else chr(10)}{one['mark']}{one['text']}" for one in found["lines"])
     return kept, lines, said.strip()
+
+
+def _is_name(name: str) -> bool:
+    return len(name) <= LONGEST_NAME and any(map(str.isalpha, name))
 
 
 def _corners(box: list[float]) -> Corners:

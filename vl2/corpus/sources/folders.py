@@ -96,8 +96,13 @@ def open_pages(source: Source) -> list[NamedRows]:
 def read_page(raw: Raw) -> Sample:
     """Return a page as texts and images in their order; images that are not in the folder are left out and counted."""
     name = text(raw.record, "file")
+    return read_markup(raw, name, raw.pictures.read_text(name, MAX_PAGE_BYTES))
+
+
+def read_markup(raw: Raw, name: str, markup: str) -> Sample:
+    """Return HTML that stands in the file of a row as texts and images in their order."""
     reader = _Reader()
-    reader.feed(tamed(raw.pictures.read_text(name, MAX_PAGE_BYTES)))
+    reader.feed(tamed(markup))
     reader.close()
     reader.flush()
     pieces: list[str | ImageSource] = []
@@ -107,7 +112,7 @@ def read_page(raw: Raw) -> Sample:
             pieces.append(value)
             continue
         try:
-            image = _image_of(raw, name, value)
+            image = image_beside(raw, text(raw.record, "file"), value)
             image_size(image)
             pieces.append(image)
         except VL2Error:
@@ -119,7 +124,7 @@ def read_page(raw: Raw) -> Sample:
     return Sample(name, messages, images, provenance=told)
 
 
-def _image_of(raw: Raw, page: str, address: str) -> ImageSource:
+def image_beside(raw: Raw, page: str, address: str) -> ImageSource:
     """Return the image of a path beside its page, or from the top of the folder. Raises RowError on any other."""
     if is_url(address) or address.startswith(("//", "data:")):
         raise RowError("an image is an address; only paths are read")
