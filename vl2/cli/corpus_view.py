@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from vl2.cli.guard import Debug
-from vl2.core.errors import ConfigError, VL2Error
+from vl2.core.errors import VL2Error
 
 FEW, MANY = 4, 8  # rows shown of each kind: of several runs, of one
 
 
 def report(
     folders: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of corpus runs.")],
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="The page; of one run report.html in it.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The page; report.html in the run, or in the folder of all runs.")
+    ] = None,
     samples: Annotated[
         int | None, typer.Option(min=0, help="Rows shown of the kept, and of each reason; 8, of several runs 4.")
     ] = None,
@@ -28,8 +31,6 @@ def report(
     from vl2.corpus.report import write_report
     from vl2.corpus.stored import open_run
 
-    if len(folders) > 1 and out is None:
-        raise ConfigError("--out", "is needed for several runs", expected="the path of a page")
     runs = []
     for folder in folders:
         try:
@@ -42,7 +43,8 @@ def report(
     if not runs:
         raise VL2Error("report", "none of the folders holds a finished run", do="Run `vl2 corpus run` first.")
     shown = samples if samples is not None else MANY if len(runs) == 1 else FEW
-    typer.echo(f"Written to {write_report(runs, out or runs[0] / 'report.html', shown)}.", err=True)
+    page = out or Path(os.path.commonpath([run.absolute() for run in runs])) / "report.html"
+    typer.echo(f"Written to {write_report(runs, page, shown)}.", err=True)
 
 
 def view(

@@ -84,9 +84,9 @@ def test_several_runs_are_one_page_with_a_table_first(sources, tmp_path):
         run_recipe(recipe_of((source,), tmp_path / name, steps=steps, write=("webdataset",)), LocalExecutor(), silent)
     (tmp_path / "none").mkdir()
     folders = [str(tmp_path / name) for name in ("first", "none", "second")]
-    told = CliRunner().invoke(app, ["corpus", "report", *folders, "--out", str(tmp_path / "page.html")])
+    told = CliRunner().invoke(app, ["corpus", "report", *folders])
     assert told.exit_code == 0 and re.search(r"Left out: .*none: no corpus run here", told.stderr)
-    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
     lines = re.findall(r"<tr.*?</tr>", page)[1:4]
     cells = [re.sub(r"(<[^>]+>)+", "|", line).strip("|").split("|") for line in lines]
     tokens = look_at(tmp_path / "second", 0).tokens["all"]
