@@ -74,9 +74,9 @@ def look_at(folder: Path, num_shown: int) -> Look:
     look = Look(open_run(folder))
     for stage in look.run.stages:
         look.funnel += sum_steps(stage, look.skipped)
-    for block, _ in look.run.blocks():
-        for offset, sample in walk(look.run.shard(block)):
-            _count_row(look, sample, block, offset, num_shown)
+    for receipt in look.run.blocks():
+        for offset, sample in walk(look.run.shard(receipt.block)):
+            _count_row(look, sample, receipt.block, offset, num_shown)
     for name in look.run.recipe["write"]:
         next(read_manifest(folder / name), None)  # raises where it is not finished
         sizes = list(_sum_files(folder / name, 0))

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, sample_from_dict
 from vl2.corpus.block import shard_name
-from vl2.corpus.manifest import has_manifest, read_manifest
+from vl2.corpus.manifest import Receipt, has_manifest, read_manifest
 from vl2.corpus.run import PIN
 
 UNIT = tarfile.BLOCKSIZE
@@ -32,9 +32,9 @@ class StoredRun:
         """Return what the run is called."""
         return self.folder.resolve().name
 
-    def blocks(self) -> Iterator[tuple[int, int]]:
-        """Yield the number and the rows of each block."""
-        return ((receipt.block, receipt.num_rows) for receipt in read_manifest(self.stages[-1]))
+    def blocks(self) -> Iterator[Receipt]:
+        """Yield what became of each block."""
+        return read_manifest(self.stages[-1])
 
     def shard(self, block: int) -> Path:
         """Return the tar of a block's last rows, kept and rejected."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 from vl2.core.boxes import Box
 from vl2.core.errors import ImageError
@@ -11,6 +12,7 @@ from vl2.core.sample import BoxesPart, Sample, SceneObject
 from vl2.processor import image_size
 
 MOST_MARKS = 200  # over one picture
+MOST_SAID, MOST_OBJECTS = 200, 1000  # of a row: each is compared with each
 SAME = 0.85  # intersection over union: thousandths of a small box are coarse
 Corners = tuple[float, float, float, float]
 
@@ -35,9 +37,11 @@ class Picture:
 def pictures_of(sample: Sample) -> list[Picture]:
     """Return the images of a row with their boxes; what is said and annotated alike stands there as said."""
     sizes = [_size_of(sample, number) for number in range(len(sample.images))]
-    annotated = [(item, corners) for item in sample.objects if (corners := _unit(item, sizes)) is not None]
+    annotated = [
+        (item, corners) for item in sample.objects[:MOST_OBJECTS] if (corners := _unit(item, sizes)) is not None
+    ]
     said: list[list[Mark]] = [[] for _ in sizes]
-    for number, label, box in said_boxes(sample):
+    for number, label, box in islice(said_boxes(sample), MOST_SAID):
         if sizes:
             said[_image_of(label, box, annotated)].append(Mark(label=label, corners=box.unit(), number=number))
     return [

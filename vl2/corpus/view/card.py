@@ -90,7 +90,8 @@ class Card:
         for message in sample.messages[: self.most_turns]:
             boxes = sum(len(part.boxes) for part in message.parts if isinstance(part, BoxesPart))
             said = self._said(message, box, image, colours)
-            yield f'<div class="turn {message.role}"><span class="role">{message.role}</span><p>{said}</p></div>'
+            role = escape(message.role)
+            yield f'<div class="turn {role}"><span class="role">{role}</span><p>{said}</p></div>'
             box, image = box + boxes, image + sum(isinstance(part, ImagePart) for part in message.parts)
         if len(sample.messages) > self.most_turns:
             yield f'<p class="left-out">{len(sample.messages) - self.most_turns} more turns</p>'

@@ -38,9 +38,10 @@ class Index:
 
     def __init__(self, run: StoredRun) -> None:
         self.run = run
-        blocks = list(run.blocks())
-        self.numbers = [block for block, _ in blocks]
-        self.ends = np.cumsum([rows for _, rows in blocks], dtype=np.int64)  # [blocks]
+        counts = np.array([(one.block, one.num_rows, one.num_kept) for one in run.blocks()], np.int64).reshape(-1, 3)
+        self.numbers = counts[:, 0].tolist()  # of the blocks
+        self.ends = np.cumsum(counts[:, 1])  # [blocks]
+        self.num_kept = int(counts[:, 2].sum())
         self.fates, self.sources = Names(MOST_NAMES), Names(MOST_NAMES)
         self.languages = Names(MOST_LANGUAGES)
         self.fields: set[str] = set()  # of quality, in the rows that were seen

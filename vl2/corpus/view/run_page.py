@@ -26,13 +26,12 @@ def runs_page(runs: Mapping[str, Index], unfinished: Sequence[str], nonce: str) 
     """Return the list of runs."""
     lines = []
     for name, index in runs.items():
-        rejected = sum(index.rejections.values())
-        kept = len(index) - rejected
-        share = kept / len(index) if len(index) else 0.0
+        share = index.num_kept / len(index) if len(index) else 0.0
         written = ", ".join(map(str, index.run.recipe["write"]))
         lines.append(
             f'<tr><td><a href="{run_address(name)}">{escape(name)}</a></td><td class="n">{len(index):,}</td>'
-            f'<td class="n">{kept:,}</td><td class="n soft">{share:.0%}</td><td class="n">{rejected:,}</td>'
+            f'<td class="n">{index.num_kept:,}</td><td class="n soft">{share:.0%}</td>'
+            f'<td class="n">{len(index) - index.num_kept:,}</td>'
             f'<td class="soft">{escape(written)}</td></tr>'
         )
     head = (
@@ -104,7 +103,11 @@ def _why_nothing(found: Found) -> str:
 def _filters(index: Index, wanted: Wanted) -> str:
     rejections = index.rejections.most_common(MOST_OPTIONS)
     steps = dict.fromkeys(name.partition(": ")[0] for name, _ in rejections)
-    fates = {"": "all rows", KEPT: "kept", REJECTED: f"rejected ({sum(index.rejections.values()):,})"}
+    fates = {
+        "": "all rows",
+        KEPT: f"kept ({index.num_kept:,})",
+        REJECTED: f"rejected ({len(index) - index.num_kept:,})",
+    }
     for step in steps:
         reasons = {name: n for name, n in rejections if name.startswith(f"{step}: ")}
         fates[step] = f"{step} ({sum(reasons.values()):,})"

@@ -36,7 +36,7 @@ function light(event) {
   const card = event.target.closest(".card");
   const own = event.target.closest("[data-box]");
   for (const lit of document.querySelectorAll(".lit")) lit.classList.remove("lit");
-  if (!card || !own || own.dataset.box === "-1") return;
+  if (!card || !own || ["", "-1"].includes(own.dataset.box)) return;
   const numbers = own.dataset.box.split(" ");
   for (const other of card.querySelectorAll("[data-box]")) {
     const isSame = other.dataset.box.split(" ").some((number) => numbers.includes(number));
