@@ -41,7 +41,7 @@ CHINESE = "各月雨量\n1月：12\n2月：30"
 @pytest.fixture
 def taught(tmp_path):
     service = tmp_path / "service.yaml"
-    service.write_text(f"kind: composed\ncache: {tmp_path / 'cache'}\n")
+    service.write_text("kind: composed\n")
     return {"service": str(service), "sampling": SAMPLING}
 
 

@@ -122,6 +122,22 @@ class Cache:
             self._read[path] = at
 
 
+class Forgetful:
+    """A cache that keeps nothing: for replies that cost nothing, and that change when the program does."""
+
+    spent = 0.0
+
+    def refresh(self) -> None:
+        """Read nothing."""
+
+    def find(self, key: str) -> Reply | None:
+        """Return None: nobody has asked yet."""
+        return None
+
+    def add(self, key: str, ask: Ask, sampling: Sampling, reply: Reply, cost: float) -> None:
+        """Write nothing down."""
+
+
 def read_entries(folder: str | Path) -> Iterator[Entry]:
     """Yield every line of a folder's logs. Raises VL2Error when there is none."""
     logs = sorted(Path(folder).glob("*.jsonl"))

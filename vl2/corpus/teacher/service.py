@@ -11,13 +11,15 @@ from typing import Any, Literal
 from vl2.core.errors import ConfigError
 from vl2.core.settings import build, load_yaml
 
+_PLACES = {"url": ("url", "cache"), "recorded": ("recording", "cache"), "ray": ("cache",), "composed": ()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
     """One file of settings. Prices are for a million tokens, in the unit of the budget."""
 
     kind: Literal["url", "recorded", "ray", "composed"]
-    cache: str  # the folder of replies; all runs that share it never pay twice
+    cache: str = ""  # the folder of replies, of all kinds but composed; runs that share it never pay twice
     url: str = ""  # of kind url: http://HOST:PORT/v1
     recording: str = ""  # of kind recorded: a file
     engine: dict[str, Any] = field(default_factory=dict)  # of kind ray: what vLLM is told
@@ -35,10 +37,9 @@ class Service:
 def load_service(path: str) -> Service:
     """Read and check a service file. Raises ConfigError."""
     service = build(Service, load_yaml(path), thing=path)
-    needed = {"url": service.url, "recorded": service.recording, "ray": "nothing",
-              "composed": "nothing"}[service.kind]  # fmt: skip
-    if not needed:
-        raise ConfigError(path, f"kind {service.kind} without its place", expected="url or recording")
+    missing = [name for name in _PLACES[service.kind] if not getattr(service, name)]
+    if missing:
+        raise ConfigError(path, f"kind {service.kind} without its place", expected=" and ".join(missing))
     if service.concurrency < 1 or service.num_tries < 1:
         raise ConfigError(path, "concurrency and num_tries are at least 1")
     return service

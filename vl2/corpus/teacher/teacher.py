@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from vl2.corpus.teacher.ask import Ask, Backend, Reply, Sampling, TeacherError, key_of
-from vl2.corpus.teacher.cache import Cache
+from vl2.corpus.teacher.cache import Cache, Forgetful
 from vl2.corpus.teacher.composed import Composed
 from vl2.corpus.teacher.pace import Pace
 from vl2.corpus.teacher.ray_llm import RayBackend
@@ -26,7 +26,7 @@ class Teacher:
 
     def __init__(self, service: Service) -> None:
         self._service = service
-        self._cache = Cache(service.cache)
+        self._cache = Forgetful() if service.kind == "composed" else Cache(service.cache)
         self._backend = _backend(service, Pace(service.cache, service.requests_per_s))
         self._lock = threading.Lock()
         self.num_asked = 0  # requests that were not in the cache

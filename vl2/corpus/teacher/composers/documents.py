@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 from vl2.corpus.filters.language import main_language
 
-MOST_QUESTIONS, LEAST_QUESTIONS = 5, 2
+MOST_QUESTIONS = 5
+SKIPPED = 0.4  # of sentences with a number: others ask for more than a number
 SHORTEST, LONGEST = 25, 320  # characters of a sentence in English; in Chinese a third of it
 _STOP = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"])|(?<=[。！？])")
 _HEADING = re.compile(r"^#{1,6}\s*(?:\d+(?:\.\d+)*\.?\s*|第\s*\d+\s*章\s*)?(?P<name>.{2,60})$")
 _ASIDE = re.compile(r"^(?:Figure|Fig\.|Table|图|表)\s*\d|^[-→•]|https?://")
-_SUBJECT = r"(?P<subject>(?:The |A |An )?[A-Z“a-z][\w“”\"'/+-]*(?: [\w“”\"'/+-]+){0,4})"
+_REFERENCE = re.compile(
+    r"\bsee (?:also )?(?:the )?(?:section|chapter|第)|described in|第 ?[\d.]+ ?[节章]", re.IGNORECASE
+)
+_SUBJECT = r"(?P<subject>(?:The |A |An )?[A-Z“a-z][\w“”\"'/+-]*(?: [\w“”\"'/+-]+){0,4}?)"
 _IS = re.compile(rf"^{_SUBJECT} (?:is|are) (?:an? |the |used |one of |designed |intended )(?P<rest>.+)$")
 _DOES = re.compile(
     rf"^{_SUBJECT} (?P<verb>allows?|lets?|enables?|contains?|provides?|offers?|shows?|opens?|creates?|produces?"
@@ -32,6 +36,11 @@ _IS_ZH = re.compile(
 _NO_SUBJECT_ZH = re.compile(
     r"^[这那它其您你我他此该如当因由为但所以而且若在从对把将并则也就]|[的了着是有用]$|不|这|那|它|您|你|如果"
 )
+_AIM = re.compile(r"^To (?P<aim>(?!do\b)[a-z][^,.]{6,70}), .+$")
+_CASE = re.compile(r"^If (?P<case>(?:you|the|a|an|your) [^,.]{6,80}), .+$")
+_AIM_ZH = re.compile(r"^(?:要想|为了|想要|若要|要)(?P<aim>[^，。]{4,30})，.+$")
+_CASE_ZH = re.compile(r"^如果(?P<case>[^，。]{4,30})，.+$")
+_TERM = re.compile(r"“(?P<term>[^”]{3,40})”")
 _NUMBER = re.compile(r"(?<![\w.,:/-])\d{1,6}(?:\.\d+)?(?![\w:/-]|[.,]\d)")
 _FIRST_LINES = ("What does the section “{name}” say first?", "How does the section “{name}” begin?",
                 "What does the document say at the start of “{name}”?")  # fmt: skip
@@ -47,18 +56,18 @@ class Section:
 
 
 def compose_document_questions(material: Mapping[str, str], dice: random.Random) -> str:
-    """Return a JSON list of questions, answered in sentences of the document; empty where it holds too few of them."""
+    """Return a JSON list of questions, answered in sentences of the document; empty where it holds none of use."""
     document = material["document"]
     is_chinese = main_language(document) == "zh"
-    pairs: dict[str, str] = {}
+    asked: dict[str, str] = {}  # by answer, as each is asked for once; what is asked later is more exact
     for section in sections_of(document):
         for question, answer in _ask_zh(section, dice) if is_chinese else _ask(section, dice):
-            pairs.setdefault(question, answer)
-    if len(pairs) < LEAST_QUESTIONS:
+            asked[answer] = question
+    if not asked:
         return ""
-    picked = sorted(dice.sample(range(len(pairs)), min(len(pairs), dice.randint(3, MOST_QUESTIONS))))
-    kept = [list(pairs.items())[place] for place in picked]
-    return json.dumps([{"question": question, "answer": answer} for question, answer in kept], ensure_ascii=False)
+    picked = sorted(dice.sample(range(len(asked)), min(len(asked), dice.randint(3, MOST_QUESTIONS))))
+    kept = [list(asked.items())[place] for place in picked]
+    return json.dumps([{"question": question, "answer": answer} for answer, question in kept], ensure_ascii=False)
 
 
 def sections_of(document: str) -> list[Section]:
@@ -73,6 +82,8 @@ def sections_of(document: str) -> list[Section]:
 
 
 def _is_whole(said: str) -> bool:
+    if _REFERENCE.search(said):
+        return False
     if said.endswith("。"):
         return SHORTEST // 3 <= len(said) <= LONGEST // 2
     return said.endswith(".") and SHORTEST <= len(said) <= LONGEST and (said[:1].isupper() or said[:1] == "“")
@@ -91,8 +102,14 @@ def _ask(section: Section, dice: random.Random) -> Iterator[tuple[str, str]]:
         elif (found := _DOES.match(said)) and _is_subject(found["subject"]):
             does = "does" if found["verb"].split()[0].endswith("s") else "do"
             yield f"What {does} {_within(found['subject'])} do, according to the document?", said
+        elif found := _AIM.match(said):
+            yield f"How does one {found['aim']}, according to the document?", said
+        elif found := _CASE.match(said):
+            yield f"What does the document say for the case that {found['case']}?", said
         elif gap := _with_gap(said, dice):
             yield f"Which number belongs in the gap? “{gap[0]}”", gap[1]
+        elif found := _TERM.search(said):
+            yield f"What is said of “{found['term']}”?", said
 
 
 def _ask_zh(section: Section, dice: random.Random) -> Iterator[tuple[str, str]]:
@@ -104,8 +121,14 @@ def _ask_zh(section: Section, dice: random.Random) -> Iterator[tuple[str, str]]:
         if found and not _NO_SUBJECT_ZH.search(found["subject"]):
             subject = found["subject"].strip()
             yield (f"{subject}是什么？" if found["verb"].startswith("是") else f"{subject}有什么用途？"), said
+        elif found := _CASE_ZH.match(said):
+            yield f"如果{found['case']}，文档是怎么说的？", said
+        elif found := _AIM_ZH.match(said):
+            yield f"怎样才能{found['aim']}？", said
         elif gap := _with_gap(said, dice):
             yield f"空格处应填什么数字？“{gap[0]}”", gap[1]
+        elif found := _TERM.search(said):
+            yield f"关于“{found['term']}”，文档说了什么？", said
 
 
 def _is_subject(subject: str) -> bool:
@@ -123,7 +146,7 @@ def _within(subject: str) -> str:
 def _with_gap(said: str, dice: random.Random) -> tuple[str, str] | None:
     """Return a sentence with a gap for its only number, and the number."""
     found = list(_NUMBER.finditer(said))
-    if len(found) != 1 or dice.random() < 0.5:
+    if len(found) != 1 or dice.random() < SKIPPED:
         return None
     (one,) = found
     return f"{said[: one.start()]}____{said[one.end() :]}", one.group()
