@@ -81,7 +81,8 @@ def _pieces(text: str) -> list[str]:
     for character in text:
         is_wide = ord(character) > 0x2E80
         starts = not found or (is_wide and character not in "，。：；、）！？") or found[-1].endswith(" ")
-        if starts or (not is_wide and ord(found[-1][-1]) > 0x2E80 and found[-1][-1] not in "（"):
+        starts = starts or (not is_wide and ord(found[-1][-1]) > 0x2E80)
+        if starts and not (found and found[-1].endswith(("（", "“"))):
             found.append(character)
         else:
             found[-1] += character

@@ -8,10 +8,12 @@ from vl2.corpus.drawing.lines import DrawLines
 from vl2.corpus.drawing.page import DrawPage
 from vl2.corpus.drawing.plot_script import WritePlot
 from vl2.corpus.drawing.scene import Scene
+from vl2.corpus.drawing.table import DrawTable
 from vl2.corpus.step_kind import StepKind, rewriting_kind
 
 DRAWING_KINDS: tuple[StepKind, ...] = (
     rewriting_kind("draw_chart", 1, DrawChart),
+    rewriting_kind("draw_table", 1, DrawTable),
     rewriting_kind("draw_lines", 1, DrawLines),
     rewriting_kind("draw_formula", 1, DrawFormula),
     rewriting_kind("write_plot", 1, WritePlot),

@@ -155,7 +155,7 @@ def _plan_series(table: DataTable, language: Language, dice: random.Random) -> C
         return None
     measure, chosen = pick_measure(table, dice), pick_rows(table, dice, [key, colour])
     groups = gather(table, chosen.rows, [key, colour], measure)
-    names, tones = _full_grid(table, dice, groups, key, colour, language)
+    names, tones = full_grid(table, dice, groups, key, colour, language)
     groups = {(name, tone): groups[name, tone] for name in names for tone in tones}
     combine = pick_combine(table, dice, groups, measure) if groups else None
     if combine is None:
@@ -163,7 +163,7 @@ def _plan_series(table: DataTable, language: Language, dice: random.Random) -> C
     return _chart_of_groups(table, language, dice, (key, colour), measure, combine, chosen, groups)
 
 
-def _full_grid(table: DataTable, dice: random.Random, groups: Mapping[Key, list[float]], key: str, colour: str,
+def full_grid(table: DataTable, dice: random.Random, groups: Mapping[Key, list[float]], key: str, colour: str,
                language: Language) -> tuple[list[Cell], list[Cell]]:  # fmt: skip
     """Return names and colours whose every pair has rows; none where they are too few."""
     tones = [tone for tone in distinct(pair[1] for pair in groups) if say_cell(table, colour, tone, language)]
