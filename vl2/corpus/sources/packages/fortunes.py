@@ -62,7 +62,7 @@ def open_fortunes(source: Source, *, chinese: bool) -> list[WholeText]:
 
 def read_fortune(raw: Raw) -> Sample:
     """Return one question about a saying; the whole of it is the `document` of the row. Raises RowError."""
-    shown = plain(text(raw.record, "text"))
+    shown = plain(text(raw.record, "text")[: 2 * LONGEST])  # colours and overstruck letters take their part
     letters = sum(map(str.isalnum, shown))
     if len(shown) > LONGEST or letters < LEAST_LETTERS * len("".join(shown.split())) or _DRAWN.search(shown):
         raise RowError("a text that is drawn, or too long")
@@ -128,6 +128,7 @@ def _cut(told: str) -> list[Mapping[str, Any]]:
     return [{"text": one} for one in _RULE.split(told) if one.strip()]
 
 
+# The licences are those of the collections; what is quoted is its authors'.
 FORTUNES = {
     "fortunes": SourceFormat(
         open_rows=partial(open_fortunes, chinese=False), read=read_fortune, fields={"text": "text"},
