@@ -15,6 +15,9 @@ SKIPPED = 0.4  # of sentences with a number: others ask for more than a number
 SHORTEST, LONGEST = 25, 320  # characters of a sentence in English; in Chinese a third of it
 _STOP = re.compile(r"(?<=[.!?])\s+(?=[A-Z“\"])|(?<=[。！？])")
 _HEADING = re.compile(r"^#{1,6}\s*(?:\d+(?:\.\d+)*\.?\s*|第\s*\d+\s*章\s*)?(?P<name>.{2,60})$")
+_COMMON_HEADINGS = frozenset(
+    ("overview", "options", "example", "examples", "description", "概述", "选项", "概览", "示例")
+)
 _ASIDE = re.compile(r"^(?:Figure|Fig\.|Table|图|表)\s*\d|^[-→•]|https?://")
 _REFERENCE = re.compile(
     r"\bsee (?:also )?(?:the )?(?:section|chapter|第)|described in|第 ?[\d.]+ ?[节章]", re.IGNORECASE
@@ -34,7 +37,7 @@ _IS_ZH = re.compile(
     r"^(?P<subject>[^，。；：（）]{2,24}?)(?P<verb>是指|是一|是用|用于|用来|可用于)(?P<rest>[^。]{6,120})。$"
 )
 _NO_SUBJECT_ZH = re.compile(
-    r"^[这那它其您你我他此该如当因由为但所以而且若在从对把将并则也就]|[的了着是有用]$|不|这|那|它|您|你|如果"
+    r"^[这那它其您你我他此该如当因由为但所以而且若在从对把将并则也就]|[的了着是有用适应使作专通利采引运只仅也都会能可被常]$|^[前后]者|不|这|那|它|您|你|如果"
 )
 _AIM = re.compile(r"^To (?P<aim>(?!do\b)[a-z][^,.]{6,70}), .+$")
 _CASE = re.compile(r"^If (?P<case>(?:you|the|a|an|your) [^,.]{6,80}), .+$")
@@ -73,9 +76,13 @@ def compose_document_questions(material: Mapping[str, str], dice: random.Random)
 def sections_of(document: str) -> list[Section]:
     """Return the parts of a document; captions of figures and items of lists are no sentences of it."""
     parts: list[tuple[str, list[str]]] = [("", [])]
+    about = ""  # the last heading that tells what it is about
     for line in map(str.strip, document.splitlines()):
         if found := _HEADING.match(line):
-            parts.append((found["name"].strip(), []))
+            name = found["name"].strip()
+            is_common = name.lower() in _COMMON_HEADINGS and bool(about)
+            parts.append((f"{about}: {name}" if is_common else name, []))
+            about = about if is_common else name
         elif line and not _ASIDE.search(line):
             parts[-1][1].extend(said.strip() for said in _STOP.split(line) if _is_whole(said.strip()))
     return [Section(name, tuple(sentences)) for name, sentences in parts if sentences]
