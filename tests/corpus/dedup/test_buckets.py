@@ -11,6 +11,7 @@ from tests.corpus.dedup.judged import judge, text_row
 from tests.corpus.dedup.planted import png, scene, vocabulary
 from vl2.corpus import buckets, gathering
 from vl2.corpus.buckets import Column, KeyBuckets, records_of
+from vl2.corpus.dedup import pictures
 
 KEYED = np.dtype([("key", "<u8"), ("row", "<i8")])
 
@@ -35,6 +36,7 @@ def test_small_parts_give_what_one_part_gives(tmp_path, monkeypatch, step):
     assert len(wanted) >= 40 and [one.row for one in wanted] == sorted(one.row for one in wanted)
     monkeypatch.setattr(buckets, "BUCKET_BYTES", 512)
     monkeypatch.setattr(buckets, "MOST_BUCKETS", 7)
+    monkeypatch.setattr(pictures, "_TOGETHER", 3)
     monkeypatch.setattr(gathering, "RANGE_ROWS", 16)
     monkeypatch.setattr(gathering, "MOST_BUCKETS", 7)
     found = judge(tmp_path, step, rows, block_rows=9)

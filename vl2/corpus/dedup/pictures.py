@@ -26,6 +26,7 @@ _MEETING = np.dtype([("key", "<u8"), ("row", "<i8"), ("bits", "<u8")])
 _SEEN = np.dtype([("bits", "<u8"), ("aspect", "<f8"), ("thumbnail", "u1", (THUMBNAIL * THUMBNAIL * 3,))])
 _MIX, _FOLD = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xD6E8FEB86659FD93)
 MOST_TRIED = 16  # rows with a near hash that are looked at closely
+_TOGETHER, _DISTANCES = 256, 1 << 20  # rows whose distances are computed at a time, and distances
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,15 +123,31 @@ def _join_near(
     """Join rows to the first one before them that is near. Rows that are near none are what later ones are held to."""
     leaders: list[int] = []
     leader_bits = np.empty_like(bits)
-    for row, own in zip(rows.tolist(), bits, strict=True):
-        near = np.flatnonzero(np.bitwise_count(leader_bits[: len(leaders)] ^ own) <= most)
-        for lead in (leaders[place] for place in near[:MOST_TRIED]):
-            if clusters.first(lead) == clusters.first(row) or are_near(lead, row):
-                clusters.join(lead, row)
-                break
-        else:
-            leader_bits[len(leaders)] = own
-            leaders.append(row)
+    at = 0
+    while at < len(rows):
+        stop = at + max(1, min(_TOGETHER, _DISTANCES // (len(leaders) + 1)))
+        own, known = bits[at:stop], leader_bits[: len(leaders)]
+        # most hashes are near no other one: those rows are not looked at one by one
+        has_near = (np.bitwise_count(own[:, None] ^ known) <= most).any(axis=1)
+        has_near |= np.tril(np.bitwise_count(own[:, None] ^ own) <= most, -1).any(axis=1)
+        for row, bit, may_join in zip(rows[at:stop].tolist(), own, has_near.tolist(), strict=True):
+            if not (may_join and _join_one(row, bit, leaders, leader_bits, most, clusters, are_near)):
+                leader_bits[len(leaders)] = bit
+                leaders.append(row)
+        at = stop
+
+
+def _join_one(
+    row: int, bits: np.uint64, leaders: list[int], leader_bits: np.ndarray, most: int, clusters: Clusters,
+    are_near: Callable[[int, int], bool],
+) -> bool:  # fmt: skip
+    """Join a row to the first leader that is near; tell whether there was one."""
+    near = np.flatnonzero(np.bitwise_count(leader_bits[: len(leaders)] ^ bits) <= most)
+    for lead in (leaders[place] for place in near[:MOST_TRIED]):
+        if clusters.first(lead) == clusters.first(row) or are_near(lead, row):
+            clusters.join(lead, row)
+            return True
+    return False
 
 
 def picture_difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -85,6 +85,8 @@ class _Sets:
 
 def _join_near(rows: Sequence[int], shingles: _Sets, least: float, clusters: Clusters) -> None:
     """Join rows of one key to the first one before them that is near."""
+    if len(rows) == 2 and clusters.first(rows[0]) == clusters.first(rows[1]):  # most of what meets has met before
+        return
     leaders: list[int] = []
     for row in rows:
         first = clusters.first(row)
