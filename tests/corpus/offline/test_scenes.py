@@ -1,18 +1,18 @@
-"""Scenes: what is said of them is what is seen in them; every pipeline that asks about them gets rows out of them."""
+"""Scenes: what is said of them is what is seen in them."""
 
 from __future__ import annotations
 
 import io
 import random
 import re
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from vl2.core.sample import BoxesPart, Sample, TextPart
+from tests.corpus.offline.made_scenes import SHOWN, disc, make_packages
+from vl2.core.sample import Sample
 from vl2.corpus.drawing.scene import Scene
 from vl2.corpus.drawing.scene_caption import Group, find_largest, find_relations, write_caption
 from vl2.corpus.drawing.scene_cast import load_cast
@@ -22,53 +22,22 @@ from vl2.corpus.drawing.scene_outline import trace
 from vl2.corpus.drawing.stamps import Stamp, read_stamp
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.negatives import Names
-from vl2.corpus.grounding.targets import checked, to_box
 from vl2.corpus.ingest import ingest
-from vl2.corpus.recipe import load_recipe
 from vl2.corpus.rewriting import rewriting
-from vl2.corpus.run import run_recipe
-from vl2.corpus.run_local import LocalExecutor
 from vl2.corpus.source import Source
 from vl2.corpus.sources.packages.scenes import SCENES_A_STAMP
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import is_kept
-from vl2.corpus.tar import unpack
 from vl2.processor import open_image
 
 CAST = load_cast()
-RECIPES = Path(__file__).parents[3] / "recipes" / "offline"
-FAMILY = ("grounding", "grounded_captions", "in_context", "visual_prompts", "degraded")
 STAMPS = Path("/usr/share/tuxpaint/stamps")
-SHOWN = {
-    "animals/mammals/dogs/dog.png": (200, 40, 40),
-    "animals/birds/owl.png": (40, 160, 40),
-    "food/fruit/lemon.png": (230, 220, 30),
-    "food/fruit/cartoon/lemon.png": (240, 200, 0),
-    "hobbies/camera_35mm.png": (20, 20, 20),
-    "town/roadsigns/stop.png": (150, 0, 150),
-    "vehicles/auto/sedan.png": (40, 60, 220),
-}
 THING = CAST.by_stamp["hobbies/camera_35mm.png"]
-
-
-def disc(colour: tuple[int, int, int], size: tuple[int, int] = (120, 90)) -> Image.Image:
-    image = Image.new("RGBA", (size[0] + 20, size[1] + 30))  # with empty borders, as stamps have
-    ImageDraw.Draw(image).ellipse((10, 10, 10 + size[0], 10 + size[1]), fill=(*colour, 255))
-    return image
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
-    """Return a folder of stamps and grounds as the packages lay them out, but for what they show."""
-    place = tmp_path_factory.mktemp("packages")
-    for name, colour in SHOWN.items():
-        (place / "stamps" / name).parent.mkdir(parents=True, exist_ok=True)
-        disc(colour).save(place / "stamps" / name)
-    (place / "stamps" / "other.png").write_bytes(b"of no thing that is known")
-    (place / "grounds/mate/nature").mkdir(parents=True)
-    pixels = np.random.default_rng(0).integers(150, 220, (300, 400, 3), np.uint8)
-    Image.fromarray(pixels).save(place / "grounds/mate/nature/Wood.jpg")
-    return place
+    return make_packages(tmp_path_factory.mktemp("packages"))
 
 
 @pytest.fixture(scope="module")
@@ -249,91 +218,3 @@ def test_the_table_names_each_thing_once():
 def test_every_stamp_of_the_table_is_in_the_package():
     assert all((STAMPS / stamp).is_file() for stamp in CAST.by_stamp)
     assert all(min(read_stamp(str(STAMPS), stamp).image.size) >= 15 for stamp in list(CAST.by_stamp)[::9])
-
-
-@pytest.fixture(scope="module")
-def family(folder, tmp_path_factory) -> dict[str, list[Sample]]:
-    """Return the rows of each recipe, kept or not, out of a few scenes."""
-    out = tmp_path_factory.mktemp("runs")
-
-    def run(name: str, source: Source) -> list[Sample]:
-        recipe = load_recipe(RECIPES / f"{name}.yaml")
-        steps = tuple({key: _here(key, value, folder) for key, value in step.items()} for step in recipe.steps)
-        with LocalExecutor(1) as executor:
-            run_recipe(
-                replace(recipe, out=str(out / name), sources=(source,), steps=steps), executor, lambda line: None
-            )
-        last = max((out / name).glob("stage-*"))
-        return [row for shard in sorted(last.glob("*.tar")) for row in unpack(shard.read_bytes())]
-
-    made = {"scenes": run("scenes", Source(name="scenes", path=str(folder / "stamps"), format="stamp_scenes"))}
-    source = Source(name="scenes", path=str(out / "scenes/webdataset/*.tar"))
-    return made | {name: run(name, source) for name in FAMILY}
-
-
-def _here(key: str, value: object, folder: Path) -> object:
-    """Return a setting of a recipe as it is for the made packages, and for all rows instead of a share of them."""
-    places = {"stamps": str(folder / "stamps"), "grounds": str(folder / "grounds"), "wordnet": None}
-    return places.get(key, 1.0 if key == "share" else value)
-
-
-def test_every_recipe_keeps_most_rows_and_loses_others_only_to_steps_that_say_why(family):
-    for name, least in {"scenes": 0.9, "grounding": 0.9, "grounded_captions": 0.9, "in_context": 0.5,
-                        "visual_prompts": 0.9, "degraded": 0.9}.items():  # fmt: skip
-        kept = [row for row in family[name] if is_kept(row)]
-        assert len(kept) >= least * len(family[name]) > 0, name
-        assert all(row.decision["reason"] for row in family[name] if not is_kept(row))
-
-
-def test_every_answer_in_boxes_is_what_the_parser_reads_and_is_true(family):
-    num_checked = 0
-    english = {chinese: label for label, chinese in CAST.chinese.items()}
-    for name in ("grounding", "in_context"):
-        for row in filter(is_kept, family[name]):
-            checked(row)
-            for part in (part for message in row.messages[1::2] for part in message.parts):
-                if isinstance(part, BoxesPart):
-                    image = 1 if name == "in_context" else 0
-                    size = open_image(row.images[image]).size
-                    label = english.get(part.label, part.label)
-                    meant = [to_box(one.box, size) for one in row.objects if (one.image, one.label) == (image, label)]
-                    assert set(part.boxes) == set(meant) and len(meant) == len(part.boxes)
-                    num_checked += 1
-    assert num_checked > 150
-
-
-def test_grounding_denies_only_what_is_not_there_and_in_both_languages(family):
-    names, classes = Names(load_kinds()), _classes()
-    english = {chinese: label for label, chinese in CAST.chinese.items()}
-    said = {"en": 0, "zh": 0}
-    for row in filter(is_kept, family["grounding"]):
-        for answer in (message.parts for message in row.messages[1::2]):
-            if isinstance(answer[0], TextPart):
-                found = re.fullmatch(r"There is no (.+) in the image\.|图中没有(.+)。", answer[0].text)
-                assert found is not None
-                said["zh" if found[2] else "en"] += 1
-                denied = english[found[2]] if found[2] else found[1]
-                assert denied in classes
-                assert not any(names.may_be_same(denied, one.label) for one in row.objects)
-    assert said["zh"] > 5 and said["en"] > 15
-
-
-def test_what_is_named_as_absent_is_a_thing_of_the_table():
-    assert set(_classes()) <= set(CAST.chinese) and len(set(_classes())) == len(_classes()) > 100
-
-
-def _classes() -> list[str]:
-    (locate,) = (step for step in load_recipe(RECIPES / "grounding.yaml").steps if step["use"] == "locate")
-    return locate["classes"]
-
-
-def test_degraded_pictures_are_jpeg_and_keep_their_boxes_inside(family):
-    kinds = {row.provenance["worsened"] for row in family["degraded"] if is_kept(row)}
-    assert len(kinds) >= 5
-    for row in filter(is_kept, family["degraded"]):
-        checked(row)
-        if row.provenance["worsened"] != "frame":
-            assert row.images[0].data.startswith(b"\xff\xd8")
-            width, height = open_image(row.images[0]).size
-            assert all(b[0] > -1 and b[1] > -1 and b[2] < width + 1 and b[3] < height + 1
-                       for b in (one.box for one in row.objects))  # fmt: skip
