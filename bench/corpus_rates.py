@@ -23,6 +23,8 @@ from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.dedup.minhash import bands, signatures
 from vl2.corpus.dedup.perceptual import hash_picture
 from vl2.corpus.dedup.shingles import shingles_of
+from vl2.corpus.drawing.chart import DrawChart
+from vl2.corpus.drawing.chart_data import FIELD, Chart, ChartKind, Series, chart_to_dict
 from vl2.corpus.filters.code_mix import code_mix
 from vl2.corpus.filters.language import language
 from vl2.corpus.filters.picture import picture
@@ -34,6 +36,7 @@ from vl2.corpus.pipelines.read_text import ReadText, reading_by
 from vl2.corpus.pocket.canvas import Picture
 from vl2.corpus.pocket.draw import TASKS, draw
 from vl2.corpus.pocket.lettering import Style, faces, write_at
+from vl2.corpus.rewriting import rewriting
 from vl2.processor import open_image
 
 WORDS, SIDE = 200, 900
@@ -54,6 +57,7 @@ def main() -> None:
     rate("MinHash, shingles to bands", lambda some: bands(signatures(shingles_of(some))), texts)
     picture_rates(number // 20)
     ocr_rates(number // 100)
+    chart_rates(number // 20)
     print("\nMinHash: planted pairs that meet in a band")
     for low, high in ((0.9, 0.93), (0.85, 0.88), (0.8, 0.83), (0.48, 0.52)):
         print(f"  Jaccard {low:.2f} to {high:.2f}: {minhash_recall(number // 4, low, high):.4f}")
@@ -102,6 +106,23 @@ def five_lines(seed: int) -> Any:
         said = " ".join(rng.choices(words, k=4))
         write_at(paper, 60, 60 + 100 * line, said, Style(rng.choice(faces(False)), 32, (0, 0, 0)))
     return paper.image
+
+
+def chart_rates(number: int) -> None:
+    """Print the rate at which charts of made values are drawn and asked about."""
+    dice = random.Random(0)
+    kinds: tuple[ChartKind, ...] = ("bars", "horizontal", "pie", "histogram", "lines", "area")
+    charts = [
+        Chart(kind=dice.choice(kinds), language="en", title="Rain by town", x_name="Town", y_name="Rain (mm)", digits=0,
+              names=tuple(f"Town {place}" for place in range(6)),
+              series=(Series(name="Rain", values=tuple(dice.randint(5, 99) for _ in range(6))),))
+        for _ in range(number)
+    ]  # fmt: skip
+    rows = [
+        Sample(str(place), (), provenance={FIELD: chart_to_dict(one), "parents": []})
+        for place, one in enumerate(charts)
+    ]
+    rate("charts drawn and asked about", rewriting("draw_chart", 1, DrawChart().change).run, rows)
 
 
 def drawn_pictures(each: int) -> list[Any]:
