@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from vl2.corpus.drawing.lines_faces import chinese_faces, covers, font, latin_fa
 from vl2.corpus.drawing.lines_grounds import LEAST_CONTRAST, contrast, draw_ground
 from vl2.corpus.drawing.lines_layout import FORMS, wrap
 from vl2.corpus.ingest import ingest
+from vl2.corpus.pipelines.transcribe import reading
 from vl2.corpus.source import Source
 from vl2.corpus.sources.wordings import asked
 from vl2.corpus.step import text_of
@@ -134,3 +136,10 @@ def test_chinese_is_drawn_in_a_face_that_has_it():
     assert set(said_of(row)) <= set("白日依山尽，黄河入海流。欲穷千里目，更上一层楼。\n")
     assert not any(line.label[0] in "，。" for line in row.objects)
     assert all(covers(face, "白日依山尽") for face in chinese_faces("/usr/share/fonts"))
+
+
+def test_a_page_of_which_an_engine_reads_nothing_is_all_errors():
+    row = drawn()
+    assert reading(row) == {}
+    assert reading(replace(row, provenance={**row.provenance, "ocr": []})) == {"error": 1.0}
+    assert reading(replace(row, provenance={**row.provenance, "ocr": said_of(row).split("\n")})) == {"error": 0.0}

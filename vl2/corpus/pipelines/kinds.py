@@ -45,7 +45,7 @@ PIPELINE_KINDS = (
         name="share", version=1, settings=Share, build=lambda settings: deciding("share", 1, settings.find_reason)
     ),
     rewriting_kind("transcribe", 1, Transcribe),
-    measuring_kind("reading", 1, ("error",), reading),
+    measuring_kind("reading", 2, ("error",), reading),
     StepKind(
         name="read_text", version=1, settings=ReadText, build=lambda settings: reading_by("read_text", 1, settings)
     ),

@@ -73,6 +73,10 @@ def check_latex(formula: str) -> None:
 
 
 def reading(sample: Sample) -> dict[str, float]:
-    """Return how far a row's text is from what a second engine read, in errors a character; nothing without one."""
-    read = ocr_of(sample)
-    return {"error": error_rate(text_of(sample, ("assistant",)), "\n".join(read))} if read else {}
+    """Return how far a row's text is from what a second engine read, in errors a character; nothing without one.
+
+    A row of which the engine read nothing is all errors.
+    """
+    if not isinstance(sample.provenance.get("ocr"), list):
+        return {}
+    return {"error": error_rate(text_of(sample, ("assistant",)), "\n".join(ocr_of(sample)))}
