@@ -76,12 +76,12 @@ class Scene:
         """Return the row with its scene, all that stands there, and a caption. Raises RowError, ImageError."""
         dice = dice_of(sample, "scene", self.seed)
         lead = sample.provenance.get("stamp")
-        if lead not in load_cast().by_stamp:
+        if not isinstance(lead, str) or lead not in load_cast().by_stamp:
             raise RowError("no stamp to begin with")
         size = _pick_size(dice)
         ground = self._pick_ground(size, dice)
         layout = Layout(ground.image)
-        self._fill(layout, self._choose((load_cast().by_stamp[str(lead)], str(lead)), dice), size, dice)
+        self._fill(layout, self._choose((load_cast().by_stamp[lead], lead), dice), size, dice)
         seen = layout.seen()
         if len(seen) < LEAST_THINGS:
             raise RowError("too few things find a place")

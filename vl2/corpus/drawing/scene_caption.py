@@ -75,12 +75,11 @@ def find_relations(groups: Sequence[Group]) -> Iterator[tuple[Group, str, Group]
 
 def find_largest(groups: Sequence[Group]) -> Group | None:
     """Return the group of one thing whose box is much larger than any other, if there is one."""
-    areas = sorted(((x2 - x1) * (y2 - y1) for group in groups for x1, y1, x2, y2 in group.boxes), reverse=True)
-    if len(areas) < 2 or areas[0] < LEAST_RATIO * areas[1]:
+    found = sorted(((_area(box), group) for group in groups for box in group.boxes), key=lambda one: -one[0])
+    if len(found) < 2 or found[0][0] < LEAST_RATIO * found[1][0]:
         return None
-    alone = [group for group in groups if len(group.boxes) == 1]
-    return next((one for one in alone if (one.boxes[0][2] - one.boxes[0][0]) * (one.boxes[0][3] - one.boxes[0][1])
-                 == areas[0]), None)  # fmt: skip
+    largest = found[0][1]
+    return largest if len(largest.boxes) == 1 else None
 
 
 def _different(relations: Sequence[tuple[Group, str, Group]]) -> list[tuple[Group, str, Group]]:
@@ -95,6 +94,10 @@ def _different(relations: Sequence[tuple[Group, str, Group]]) -> list[tuple[Grou
             begun.add(one.thing.label)
             kept.append((one, where, other))
     return kept
+
+
+def _area(box: Corners) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
 
 
 def _open_en(groups: Sequence[Group], ground: Backdrop, dice: random.Random) -> list[Piece]:
