@@ -8,18 +8,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from decimal import Decimal
-from statistics import correlation
 
 from vl2.corpus.drawing.chart_data import REST, Chart
+from vl2.corpus.drawing.chart_dots import ask_dots_above, ask_half, ask_highest_dot, ask_relation
 from vl2.corpus.drawing.chart_draw import Drawn
-from vl2.corpus.drawing.chart_reading import CLEAR, Read, Turn, ranked, wording
+from vl2.corpus.drawing.chart_reading import Read, Turn, ranked, wording
 
 CHANGED = 0.15  # of the axis: what has risen or fallen
-RELATED = 0.75  # correlation that dots show
 _STACKS = ("stacked", "area")
 _MARKED = ("bars", "horizontal", "histogram", "pie")  # with a mark for each value
 _SIMPLE, MOST_SIMPLE = ("title", "kind", "value_axis", "name_axis", "count", "legend_count"), 2
-MOST_COUNTED = 8  # dots
 
 
 def ask(chart: Chart, drawn: Drawn, dice: random.Random, wanted: int) -> list[Turn]:
@@ -251,62 +249,8 @@ def _series_name(read: Read, name: str) -> str:
     return read.measure if read.is_single else name
 
 
-def _half(read: Read) -> Turn | None:
-    if read.chart.kind != "pie" or len(read.values) < 3:
-        return None
-    one, other = read.dice.sample(range(len(read.values)), 2)
-    share = read.values[one] + read.values[other]
-    if abs(share - 50) < 1:
-        return None
-    return read.say(
-        "half", read.fixed("yes" if share > 50 else "no"), a=read.chart.names[one], b=read.chart.names[other]
-    )
-
-
-def _dots_above(read: Read) -> Turn | None:
-    if read.chart.kind != "scatter":
-        return None
-    ys = [y for one in read.chart.series for y in one.values]
-    ticks = [tick for tick in read.drawn.ticks[1:-1] if all(read.is_clear(tick, y) for y in ys)]
-    dots = {(x, y) for one in read.chart.series for x, y in zip(one.xs, one.values, strict=True)}
-    for tick in reversed(ticks):
-        high = sorted(dot for dot in dots if dot[1] > tick)
-        if 0 < len(high) <= MOST_COUNTED and len(high) == sum(y > tick for y in ys) and _are_apart(read, high):
-            return read.say("dots_above", str(len(high)), t=f"{tick:,.10g}")
-    return None
-
-
-def _are_apart(read: Read, dots: list[tuple[float, float]]) -> bool:
-    """Tell whether no dot hides another."""
-    xs = [x for one in read.chart.series for x in one.xs]
-    wide = (max(xs) - min(xs)) or 1.0
-    return all(
-        abs(one[0] - other[0]) >= CLEAR * wide or read.is_clear(one[1], other[1])
-        for place, one in enumerate(dots) for other in dots[:place]
-    )  # fmt: skip
-
-
-def _highest_dot(read: Read) -> Turn | None:
-    if read.chart.kind != "scatter" or not read.drawn.has_legend:
-        return None
-    first, second = sorted(read.chart.series, key=lambda one: -max(one.values))[:2]
-    return read.say("highest_dot", first.name) if read.is_clear(max(first.values), max(second.values)) else None
-
-
-def _relation(read: Read) -> Turn | None:
-    if read.chart.kind != "scatter":
-        return None
-    xs = [x for one in read.chart.series for x in one.xs]
-    ys = [y for one in read.chart.series for y in one.values]
-    return None if len(set(xs)) < 5 or len(set(ys)) < 5 else _related(read, correlation(xs, ys))
-
-
-def _related(read: Read, found: float) -> Turn | None:
-    return None if abs(found) < RELATED else read.say("relation", read.fixed("positive" if found > 0 else "negative"))
-
-
 _QUESTIONS: tuple[Callable[[Read], Turn | None], ...] = (
     _value, _value, _grid_value, _largest, _smallest, _second, _series_largest, _series_compare, _within_series,
     _count, _legend_count, _difference, _sum, _total, _compare, _is_higher, _colour, _by_colour, _title, _value_axis,
-    _name_axis, _above, _trend, _peak, _low, _half, _relation, _dots_above, _highest_dot, _kind,
+    _name_axis, _above, _trend, _peak, _low, ask_half, ask_relation, ask_dots_above, ask_highest_dot, _kind,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 
 from vl2.corpus.drawing.chart_data import REST, Chart, ChartKind, Series
-from vl2.corpus.sources.packages.data_columns import Cell, Column, DataTable, Language
+from vl2.corpus.sources.packages.data_columns import Column, DataTable, Language
 from vl2.corpus.sources.packages.data_dots import plan_histogram, plan_scatter
 from vl2.corpus.sources.packages.data_groups import (
     COMBINED,
@@ -21,11 +21,11 @@ from vl2.corpus.sources.packages.data_groups import (
     say_cell,
 )
 from vl2.corpus.sources.packages.data_numbers import digits_for, pick_scale, rounded
+from vl2.corpus.sources.packages.data_picks import MOST_MOMENTS, Key, full_grid, pick_names
 from vl2.corpus.sources.packages.data_titles import capital, say_axis, say_measure, say_title, with_unit
 
-Key = tuple[Cell, ...]
 MOST_SLICES, LEAST_SLICE = 6, 3.0  # per cent: a thinner one has no room for its number
-MOST_MOMENTS, LONGEST_TITLE = 40, 90
+LONGEST_TITLE = 90
 MOST_GROUPED, MOST_STACKED = 24, 12  # bars
 UNEVEN = 1.25  # what moments take, over what they would take at their least distance
 
@@ -68,29 +68,6 @@ def _plan_bars(table: DataTable, language: Language, dice: random.Random) -> Cha
         names=tuple(map(str, shown)), series=(Series(name=said, values=rounded(numbers, digits)),), digits=digits,
         is_time=table.kind.columns[key].kind == "month",
     )  # fmt: skip
-
-
-def pick_names(table: DataTable, dice: random.Random, key: str, values: Mapping[Cell, float], *, is_ranked: bool,
-               language: Language) -> tuple[list[Cell], int]:  # fmt: skip
-    """Return which names are shown, in which order, and of how many a title says that they are the first."""
-    column = table.kind.columns[key]
-    if column.kind != "group":
-        return sorted(values, key=column.place), 0
-    most = dice.randint(4, 10)
-    ranked = sorted(values, key=lambda name: -values[name])
-    if len(ranked) > most and is_ranked and not column.ordered:
-        return ranked[:most], most
-    if len(ranked) > most:
-        spoken = [name for name in values if say_cell(table, key, name, language) is not None]
-        names = dice.sample(spoken, min(most, len(spoken)))
-        return _in_order(column, names, ranked, dice), 0
-    return _in_order(column, list(values), ranked, dice), 0
-
-
-def _in_order(column: Column, names: list[Cell], ranked: list[Cell], dice: random.Random) -> list[Cell]:
-    if column.is_ordered:
-        return sorted(names, key=column.place)
-    return [name for name in ranked if name in names] if dice.random() < 0.4 else names
 
 
 def _are_even(moments: list[int]) -> bool:
@@ -161,21 +138,6 @@ def _plan_series(table: DataTable, language: Language, dice: random.Random) -> C
     if combine is None:
         return None
     return _chart_of_groups(table, language, dice, (key, colour), measure, combine, chosen, groups)
-
-
-def full_grid(table: DataTable, dice: random.Random, groups: Mapping[Key, list[float]], key: str, colour: str,
-               language: Language) -> tuple[list[Cell], list[Cell]]:  # fmt: skip
-    """Return names and colours whose every pair has rows; none where they are too few."""
-    tones = [tone for tone in distinct(pair[1] for pair in groups) if say_cell(table, colour, tone, language)]
-    tones = dice.sample(tones, min(len(tones), dice.randint(2, 4)))
-    names = [name for name in distinct(pair[0] for pair in groups) if all((name, tone) in groups for tone in tones)]
-    if table.kind.columns[key].kind == "group":
-        names = [name for name in names if say_cell(table, key, name, language)]
-        names = sorted(dice.sample(names, min(len(names), dice.randint(3, 6))), key=table.kind.columns[key].place)
-    else:
-        names = sorted(names, key=table.kind.columns[key].place)[-MOST_MOMENTS:]
-    tones = sorted(tones, key=table.kind.columns[colour].place)
-    return (names, tones) if len(names) >= 3 and len(tones) >= 2 else ([], [])
 
 
 def _chart_of_groups(table: DataTable, language: Language, dice: random.Random, keys: tuple[str, str],

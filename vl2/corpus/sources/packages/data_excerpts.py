@@ -6,7 +6,6 @@ import random
 from collections.abc import Sequence
 
 from vl2.corpus.drawing.table_data import Table, TableCell
-from vl2.corpus.sources.packages.data_charts import full_grid
 from vl2.corpus.sources.packages.data_columns import Cell, Column, DataTable, Language
 from vl2.corpus.sources.packages.data_groups import (
     COMBINED,
@@ -17,6 +16,7 @@ from vl2.corpus.sources.packages.data_groups import (
     say_cell,
 )
 from vl2.corpus.sources.packages.data_numbers import digits_for, pick_scale, rounded
+from vl2.corpus.sources.packages.data_picks import full_grid
 from vl2.corpus.sources.packages.data_titles import capital, say_axis, say_measure, say_title, with_unit
 
 CROSSED_SHARE, SPANNED_SHARE, SUMMED_SHARE = 0.5, 0.5, 0.35
