@@ -43,7 +43,7 @@ def value_ticks(values: Sequence[float], *, from_zero: bool, wanted: int, room: 
     span = (high - low) or abs(high) or 1.0
     step = _round_step(span / wanted)
     first = floor(low / step + 1e-9)
-    last = ceil(high / step - 1e-9)
+    last = max(first + 1, ceil(high / step - 1e-9))  # also where all values are one
     if high + room * span > last * step and (last * step - high) < room * span * 0.5:
         last += 1
     digits = max(0, -floor(log10(step) + 1e-9) + (1 if _has_half(step) else 0))
