@@ -35,6 +35,7 @@ KNOWN = {"title": "bat", "title_zh": "蝙蝠", "kind": "clip art picture", "kind
          "category": "animals, mammals", "category_zh": "动物", "keywords": "mammal, night, animal"}  # fmt: skip
 CHART = "Rain by month\nJan: 1,020.5\nFeb: 980.0\nMar: 300.25"
 GROUPS = "Rain by town\nAvon, 2001: 4\nAvon, 2002: 9\nBath, 2001: 7\nBath, 2002: 1"
+TABLE = "Goals by team\nTeam | Goals | League\nAvon | 3 | A\nBath | 5 | B"
 CHINESE = "各月雨量\n1月：12\n2月：30"
 
 
@@ -123,6 +124,7 @@ ANSWERS = [
     (GROUPS, "For 2001, which series is the highest?", "Bath"), (GROUPS, "When is Bath at its lowest?", "2002"),
     (GROUPS, "At 2002, which is higher, Avon or Bath?", "Avon"), (GROUPS, "How many series are shown?", "2"),
     (GROUPS, "From 2001 to 2002, does Avon rise or fall on the whole?", "risen"),
+    (TABLE, "Which team has the highest goals?", "Bath"), (TABLE, "What is the league of Avon?", "A"),
     (CHINESE, "哪个月份的雨量最高？", "2月"),
     (CHINESE, "1月与2月相差多少？", "18"), (CHINESE, "1月的数值比2月高吗？", "否"), (CHINESE, "图中有多少个柱？", "2"),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from functools import cached_property
 
 _LINE = re.compile(r"^(?P<head>.+?)\s*(?::\s|：)\s*(?P<value>[^:：]+)$")
 _NUMBER = re.compile(r"^[^\d\s-]{0,3}\s*(?P<digits>-?\d[\d,]*(?:\.\d+)?)\s*(?P<unit>[%％]|[^\d\s]{0,6})$")
+_CELLS = " | "
 _JOINTS = (", ", "，")
 
 
@@ -57,6 +58,9 @@ class Data:
 
 def read_data(text: str) -> Data:
     """Return the data of a text; lines that are no pairs are left out, and the first of them is the title."""
+    rows = [line.strip().split(_CELLS) for line in text.splitlines() if _CELLS in line]
+    if len(rows) > 1:
+        return _read_table(text.strip().partition("\n")[0], rows)
     title, pairs = "", list[tuple[str, str]]()
     for line in map(str.strip, text.splitlines()):
         found = _LINE.match(line)
@@ -72,11 +76,25 @@ def read_data(text: str) -> Data:
     return Data(title, tuple(entries))
 
 
+def _read_table(first_line: str, rows: Sequence[Sequence[str]]) -> Data:
+    """Return the cells of rows by column and by the first cell of their row; a header may have two rows."""
+    header, *body = rows
+    columns = list(header)
+    if body[0][0] == header[0]:  # a second row of the header, under cells that span several columns
+        columns = [f"{below}, {above}" for below, above in zip(body[0], header, strict=False)]
+        body = body[1:]
+    entries = [
+        Entry(column, row[0], said.strip(), ", ")
+        for row in body for column, said in zip(columns[1:], row[1:], strict=False) if said.strip()
+    ]  # fmt: skip
+    return Data("" if _CELLS in first_line else first_line, tuple(entries))
+
+
 def mentioned(question: str, names: Sequence[str]) -> list[str]:
     """Return the names that a question holds, in its order; of one within another only the longer."""
     taken: list[tuple[int, int, str]] = []
     for name in sorted((name for name in set(names) if name), key=len, reverse=True):
-        for found in re.finditer(rf"(?<![A-Za-z\d.]){re.escape(name)}(?![A-Za-z\d])", question):
+        for found in re.finditer(rf"(?<![A-Za-z\d.]){re.escape(name)}(?![A-Za-z\d])", question, re.IGNORECASE):
             if all(found.end() <= start or found.start() >= end for start, end, _ in taken):
                 taken.append((found.start(), found.end(), name))
                 break

@@ -16,7 +16,8 @@ _ORDER = {("en", 0, True): "largest", ("en", 1, True): "second largest", ("en", 
 
 def value_of(asked: Asked) -> Solution | None:
     """Return the one value that a question names."""
-    found = asked.of(asked.name, asked.one_series)
+    found = [entry for entry in asked.data.entries
+             if asked.name in ("", entry.name) and asked.one_series in ("", entry.series)]  # fmt: skip
     if len(found) != 1 or len(asked.names) > 1:
         return None
     (entry,) = found
