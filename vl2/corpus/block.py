@@ -12,7 +12,7 @@ from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.corpus.gathering import take
 from vl2.corpus.ingest import ingest
-from vl2.corpus.manifest import Passed, Receipt, Written, count, write_receipt, write_whole
+from vl2.corpus.manifest import Passed, Receipt, Written, count, read_written, write_receipt, write_whole
 from vl2.corpus.recipe import Recipe, Stage, stages_of
 from vl2.corpus.source import Source
 from vl2.corpus.sources.table import open_source
@@ -103,7 +103,7 @@ class StageWork:
             faults = [row.reason for row in taken if isinstance(row, Fault)]
             return batch, _compare("ingest", 1, [old for old, _ in pairs], batch), count(faults)
         before = stage_folder(self.recipe, self.stage - 1)
-        rows = unpack((before / shard_name(block)).read_bytes())
+        rows = unpack(read_written(before, block, shard_name(block)))
         kind = stage.opening.kind
         batch = apply_verdict(before, block, rows, kind.name)
         return batch, _compare(kind.name, kind.version, rows, batch), {}
@@ -124,7 +124,7 @@ class WriteWork:
     def __call__(self, block: int) -> int:
         """Write one shard and its receipt; return the number of rows."""
         last = stage_folder(self.recipe, len(stages_of(self.recipe)) - 1)
-        rows = unpack((last / shard_name(block)).read_bytes())
+        rows = unpack(read_written(last, block, shard_name(block)))
         files, faults = FORMATS[self.format](list(filter(is_kept, rows)), self.folder, f"{block:08d}")
         _finish(self.folder, block, rows, files, [], count(faults))
         return len(rows)

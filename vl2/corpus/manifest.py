@@ -63,10 +63,15 @@ def written_whole(path: Path) -> Iterator[Path]:
     """Give a path to write at; then the file is at its own, whole and on the disk, or it is not there."""
     # of this process alone: a block that is given out again, as its node seems lost, may be written twice at a time
     part = path.with_name(f"{path.name}.{secrets.token_hex(8)}{INCOMPLETE}")
-    yield part
-    with part.open("rb+") as stream:
-        os.fsync(stream.fileno())
-    part.replace(path)
+    try:
+        yield part
+        with part.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)  # half a file on a full disk helps nobody
+        do = "Make room, or mend the disk, and run it again: it goes on where it was."
+        raise VL2Error(str(path), f"cannot be written: {error.strerror}", do=do) from None
 
 
 def write_whole(path: Path, data: bytes) -> Written:
@@ -92,6 +97,17 @@ def write_receipt(folder: Path, receipt: Receipt) -> None:
 def is_finished(folder: Path, block: int) -> bool:
     """Tell whether a block has its receipt."""
     return (folder / RECEIPTS / _name(block)).exists()
+
+
+def read_written(folder: Path, block: int, name: str) -> bytes:
+    """Return a file of a finished block. Raises VL2Error when it is not what was written."""
+    told = {file.name: file for file in read_receipt(folder, block).files}
+    path = folder / name
+    data = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(data).hexdigest() != told[name].sha256:
+        do = f"Remove {folder / RECEIPTS / _name(block)} and {folder / MANIFEST}, and run it again."
+        raise VL2Error(str(path), "is damaged: it is not what was written", do=do)
+    return data
 
 
 def read_receipt(folder: Path, block: int) -> Receipt:
