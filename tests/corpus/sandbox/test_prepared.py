@@ -50,6 +50,12 @@ def test_what_code_ends_is_started_again():
     assert run_code("print(1)", SMALL).output == "1\n"
 
 
+def test_hashes_are_the_same_in_every_interpreter():
+    first = run_code("print(hash('a'), list({'a', 'b', 'c', 'd'}))", SMALL)
+    sandbox._PREPARED.end()
+    assert run_code("print(hash('a'), list({'a', 'b', 'c', 'd'}))", SMALL).output == first.output != ""
+
+
 def test_an_interpreter_that_dies_is_told_and_replaced():
     assert run_code("print(1)", SMALL).output == "1\n"
     process = sandbox._PREPARED._process

@@ -1,6 +1,6 @@
 """Guard: gives up everything that a plot does not need, then runs a file. It runs as a process of its own.
 
-    python -I guard.py
+    python -sP guard.py
 
 It imports what nearly every plot imports, says `ready`, and takes requests: a line of JSON each. For each it forks a
 process that is held before it sees the code, and answers with that one's exit code. Of one request nothing is left for

@@ -26,6 +26,7 @@ MOST_FILES = 64  # that are looked at
 CODE, OUTPUT, FONTS = "code.py", "output", ".matplotlib"
 _PLACES = ("/usr", "/lib", "/lib64", "/etc/fonts", "/etc/localtime", "/etc/ld.so.cache", "/dev/urandom")
 _PREPARED = Prepared()
+_ISOLATED = ("-sP",)  # not -I, which ignores the seed of hashes: by it falls which of two fonts of one name is taken
 _NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--ipc", "--uts", "--pid", "--fork", "--kill-child")
 
 
@@ -83,7 +84,7 @@ def _run(place: Path, folder: Path, caps: Caps) -> Ran:
             return "takes too long"
         return "writes too much" if _size_of(folder) > caps.folder_mb * mega else ""
 
-    command = [*_prefix(), sys.executable, "-I", str(GUARD)]
+    command = [*_prefix(), sys.executable, *_ISOLATED, str(GUARD)]
     problem, code = _PREPARED.run(command, _environment(Path("/"), _fonts()), request, find_problem, POLL_S)
     said = _tail(output, caps.output_kb << 10)
     if code == guard.UNABLE and said.startswith("guard: "):
@@ -163,6 +164,7 @@ def _fonts() -> Path | None:
         return None
     place = Path(tempfile.mkdtemp(prefix="vl2-fonts-"))
     atexit.register(shutil.rmtree, place, ignore_errors=True)
-    told = {**os.environ, "MPLCONFIGDIR": str(place)}
-    subprocess.run([sys.executable, "-I", "-c", "import matplotlib.font_manager"], env=told, check=False)
+    told = {**_environment(place, place), "PATH": os.defpath}  # it asks fc-list
+    command = [sys.executable, *_ISOLATED, "-c", "import matplotlib.font_manager"]
+    subprocess.run(command, env=told, check=False)
     return place
