@@ -19,6 +19,7 @@ from vl2.corpus.drawing.plot_spread import draw_boxes, draw_error_bars, draw_poi
 from vl2.corpus.drawing.plot_ways import Way, draw_bars, draw_line, draw_lollipops, draw_lying_bars, draw_pie
 
 MOST_BARS = 16
+LONGEST_OF_PIE = 13  # Latin letters beside a slice; longer names are cut at the edge of the figure
 MOST_SPREAD = 6.0  # the largest value in medians, of plots that show how values spread
 
 
@@ -29,7 +30,8 @@ def ways_of(chart: Chart) -> list[Way]:
         return [draw_points, draw_points, draw_boxes, draw_error_bars] if len(chart.series) > 1 else [
             draw_points, draw_points_and_counts]  # fmt: skip
     if chart.kind == "pie":
-        return [draw_pie, draw_pie, draw_pie, draw_lying_bars]
+        is_short = max(map(width_of, chart.names)) <= LONGEST_OF_PIE
+        return [draw_pie, draw_pie, draw_pie, draw_lying_bars] if is_short else [draw_lying_bars]
     if len(chart.series) == 1:
         if chart.kind == "histogram":
             return [draw_bars]
