@@ -3,7 +3,7 @@
 # make check   the same without the tests
 # make sanitize  the tests of the C++ kernels, with address and undefined-behaviour sanitizers
 # make pocket  draw the corpus and train the bundled model again, into runs/pocket/model; hours, goes on where it stopped
-# make offline-packages  install what the offline corpus is made of (Debian, npm; as root), into the system and runs/offline/npm
+# make offline-packages  install what the offline corpus is made of (Debian, npm; as root), into the system and runs/npm
 # make offline  build a corpus of what installed packages hold, into runs/offline, and its report; under an hour on two cores
 # make clean   remove outputs and caches; training runs in runs/ stay, and so does .venv
 #
@@ -43,11 +43,11 @@ pocket: .venv/train.stamp
 OFFLINE := recipes/offline
 offline-packages:
 	apt-get install --yes --no-install-recommends $$(cat $(OFFLINE)/debian.txt)
-	npm install --prefix runs/offline/npm $$(cat $(OFFLINE)/npm.txt)
+	npm install --prefix runs/npm $$(cat $(OFFLINE)/npm.txt)
 
 offline: .venv/corpus.stamp
 	$(BIN)/vl2 corpus run $(OFFLINE)
-	$(BIN)/vl2 corpus report runs/offline --out runs/offline/report.html
+	$(BIN)/vl2 corpus report runs/offline/*/
 
 clean:
 	rm -rf out build dist .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -46,7 +46,7 @@ from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import is_kept
 from vl2.data.faults import RowError
 
-VEGA = Path("runs/offline/npm/node_modules/vega-datasets/data")
+VEGA = Path("runs/npm/node_modules/vega-datasets/data")
 SOURCES = ("Fossil Fuels", "Nuclear Energy", "Renewables")
 HAS_NOTO = (Path(FACES["noto"][0]) / FACES["noto"][1]).is_file()
 

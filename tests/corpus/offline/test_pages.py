@@ -140,7 +140,8 @@ def a_manual(folder: Path) -> Path:
         f"""<html><head><title>A</title></head><body><div class="navheader"><img src="icon.png"/></div>
         <div class="toc"><dl><dt>No list</dt></dl></div><h2 class="title">1.2. Moving layers</h2><p>{LONG}{LONG}</p>
         <p>Before <img src="icon.png" alt="i"/> it.</p><img src="big.png" alt="A list of layers"/><p>After {LONG}</p>
-        <h3>1.2.1. Raising</h3><p onclick="x()">Short <span class="guilabel">Raise layer</span>.</p><script>bad()</script>
+        <h3>1.2.1. Raising</h3><p onclick="x()">Short <span class="guilabel">Raise layer</span>.</p>
+        <script>bad()</script>
         <p>See <a href="http://a.invalid">this</a>.</p><div class="navfooter"><p>Next</p></div></body></html>"""
     )
     return folder

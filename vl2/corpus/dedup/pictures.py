@@ -128,8 +128,8 @@ def _join_near(
         stop = at + max(1, min(_TOGETHER, _DISTANCES // (len(leaders) + 1)))
         own, known = bits[at:stop], leader_bits[: len(leaders)]
         # most hashes are near no other one: those rows are not looked at one by one
-        has_near = (np.bitwise_count(own[:, None] ^ known) <= most).any(axis=1)
-        has_near |= np.tril(np.bitwise_count(own[:, None] ^ own) <= most, -1).any(axis=1)
+        has_near = np.any(np.bitwise_count(own[:, None] ^ known) <= most, axis=1)
+        has_near |= np.any(np.tril(np.bitwise_count(own[:, None] ^ own) <= most, -1), axis=1)
         for row, bit, may_join in zip(rows[at:stop].tolist(), own, has_near.tolist(), strict=True):
             if not (may_join and _join_one(row, bit, leaders, leader_bits, most, clusters, are_near)):
                 leader_bits[len(leaders)] = bit

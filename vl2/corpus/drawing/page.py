@@ -32,13 +32,13 @@ _NAMED = re.compile(r'src="image:(\d{1,3})"')
 
 @dataclass(frozen=True, kw_only=True)
 class DrawPage:
-    """The window, and what a row says then: nothing, the text that is seen, or the HTML as before."""
+    """The window, and what a row says then: the text that is seen, or the HTML as before."""
 
     widths: tuple[int, ...] = (1024, 1280, 1366)
     heights: tuple[int, ...] = (640, 768, 900)
     scrolls: tuple[float, ...] = (0.0,)  # shares of what is below the window
     most_lines: int | None = None  # the picture ends below them, and cuts none; without, it is the whole window
-    answer: Literal["none", "text", "html"] = "none"
+    answer: Literal["text", "html"] = "text"
     least_text: float = 0.9  # of the words of a page whose HTML is the answer, that have to be seen
     timeout_s: float = 20.0
     seed: int = 0
@@ -65,7 +65,7 @@ class DrawPage:
             told["instruction"] = saying.format(f"“{first.name}”")
         objects = [SceneObject(one.name, one.box, 0, "element") for one in elements]
         objects += [SceneObject(line.text, line.box, 0, "line") for line in seen.lines]
-        said = {"none": (), "text": asked(READ, seen.document), "html": asked(PAGE, f"```html\n{html}\n```")}
+        said = {"text": asked(READ, seen.document), "html": asked(PAGE, f"```html\n{html}\n```")}
         return replace(
             sample, messages=said[self.answer], images=(image,), objects=tuple(objects), answers=(),
             provenance={**sample.provenance, **told},

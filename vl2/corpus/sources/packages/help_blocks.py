@@ -14,7 +14,8 @@ _BLOCKS = {"p", "li", "dt", "dd", "pre", "blockquote", "figcaption", "caption", 
 _SILENT = {"script", "style", "template", "noscript", "svg", "math", "iframe", "object", "nav", "header", "footer",
            "aside", "form", "select", "button", "label", "input", "head"}  # fmt: skip
 _SILENT_NAMES = {"relatedtopics", "related", "docnav", "navheader", "navfooter", "toc", "banner",
-                 "list-of-tables", "list-of-figures", "list-of-examples", "SearchFrame", "DonationFrame", "DEBUG", "MAC"}  # fmt: skip
+                 "list-of-tables", "list-of-figures", "list-of-examples", "SearchFrame", "DonationFrame", "DEBUG",
+                 "MAC"}  # fmt: skip
 _SILENT_PARAGRAPHS = {
     "id title",
     "class embedded",

@@ -10,11 +10,13 @@ WINDOW = 992
 _COMMENT = re.compile(r"/\*.*?\*/", re.DOTALL)
 _MEDIA = re.compile(r"@media\s*\(min-width:\s*(\d+)px\)$")
 _STATE = re.compile(
-    r":(?!not|:?before|:?after|first-child|last-child|nth)|\[dir|-webkit-|-moz-|-ms-|was-validated|\.modal"
+    r":(?!not|:?before|:?after|first-child|last-child|nth)|\[|-webkit-|-moz-|-ms-|was-validated|\.modal"
 )
 _CLASS, _ID = re.compile(r"\.([\w-]+)"), re.compile(r"#([\w-]+)")
 _TAG = re.compile(r"(?:^|[\s>+~(])([a-z][a-z0-9]*)")
-_MOVING = re.compile(r"\s*(?:-webkit-|-moz-|-ms-|-o-)?(?:animation|transition)[\w-]*\s*:[^;]*;?")
+_LOST = re.compile(r"(?:^|(?<=;))\s*(?:-webkit-|-moz-|-ms-|-o-|animation|transition)[\w-]*\s*:[^;]*(?:;|$)")
+_FONTS = re.compile(r'(font-family:\s*)"Nunito"[^;]*')  # a long list of what a machine may have
+_PLAIN_FONTS = r"\1Nunito, sans-serif"
 Rule = tuple[tuple[str, ...], str]
 
 
@@ -48,7 +50,7 @@ def _read(styles: str) -> Iterator[Rule]:
         if media and int(media.group(1)) <= WINDOW:
             yield from _read(body)
         elif not head.startswith("@"):
-            told = " ".join(_MOVING.sub("", body).split()).rstrip(";")
+            told = " ".join(_FONTS.sub(_PLAIN_FONTS, _LOST.sub("", body)).split()).rstrip(";")
             selectors = tuple(one for one in (" ".join(part.split()) for part in head.split(",")) if _is_still(one))
             if told and selectors:
                 yield selectors, told + ";"
