@@ -40,7 +40,7 @@ class Experts {
         });
         open();
         parallel_for(pieces_.size(), 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t piece = begin; piece < end; piece++) activate(pieces_[piece]);
+            for (int64_t piece = begin; piece < end; piece++) activate(piece);
         });
         parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
             for (int64_t g = begin; g < end; g++) pack_hidden(*groups_[g]);
@@ -82,22 +82,34 @@ class Experts {
         }
     }
 
-    static void activate(const Piece& piece) {
+    void activate(int64_t number) const {
+        const Piece& piece = pieces_[number];
         Group& group = *piece.group;
         const Packed& x = group.input;
         if (x.rows > 2) return activate_pairs(piece);
         // few rows: memory is the limit, and serves one stream best
         const int rows = int(x.rows);
+        const Weight &gate = group.mlp->gate, &up = group.mlp->up;
+        const int64_t following = number + Pool::shared().num_threads();  // that this thread probably takes next
+        const Stretch first = stretch_of(x, gate, group.expert, piece.end, up.tile(group.expert, piece.begin));
+        const Stretch second = stretch_of(x, up, group.expert, piece.end, gate_of(following));
         float gates[MOST_RANGE][2 * LANES], ups[2 * LANES];
         for (int64_t tile = piece.begin; tile < piece.end; tile++) {
             const Tile one{&group.mlp->gate, group.expert, tile};
-            dot(&one, 1, x, 0, gates[tile - piece.begin]);
+            dot(&one, 1, x, 0, gates[tile - piece.begin], first);
         }
         for (int64_t tile = piece.begin; tile < piece.end; tile++) {
             const Tile one{&group.mlp->up, group.expert, tile};
-            dot(&one, 1, x, 0, ups);
+            dot(&one, 1, x, 0, ups, second);
             keep(group, tile, 0, rows, gates[tile - piece.begin], ups);
         }
+    }
+
+    // Where a piece begins to read; null behind the last one.
+    const uint8_t* gate_of(int64_t number) const {
+        if (number >= int64_t(pieces_.size())) return nullptr;
+        const Piece& piece = pieces_[number];
+        return piece.group->mlp->gate.tile(piece.group->expert, piece.begin);
     }
 
     static void activate_pairs(const Piece& piece) {
@@ -132,11 +144,14 @@ class Experts {
                 const Group& group = *groups_[g];
                 const Packed& x = group.hidden;
                 const int most = x.rows > 2 ? 2 : 1;
+                const Group* next = g + 1 < used_ ? groups_[g + 1].get() : nullptr;
+                const Stretch stretch = stretch_of(x, group.mlp->down, group.expert, end,
+                                                   next ? next->mlp->down.tile(next->expert, begin) : nullptr);
                 for (int64_t tile = begin, count; tile < end; tile += count) {
                     count = end - tile < most ? end - tile : most;
                     const Tile pair[2] = {{&group.mlp->down, group.expert, tile}, {&group.mlp->down, group.expert, tile + 1}};
                     for (int64_t block = 0; block < x.num_blocks(); block++) {
-                        dot(pair, int(count), x, block, out);
+                        dot(pair, int(count), x, block, out, stretch);
                         const int rows = x.rows_of(block);
                         for (int t = 0; t < count; t++)
                             for (int m = 0; m < rows; m++) {

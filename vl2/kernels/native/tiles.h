@@ -164,8 +164,22 @@ struct Packed {
     }
 };
 
-// Bytes of a weight that are asked for ahead: the processor itself looks no further than the end of a page.
-constexpr int64_t AHEAD = 2048;
+// Bytes of a weight that are called into a core's second cache ahead, and into its first where the tile unit reads: the
+// processor itself looks no further than the end of a page.
+constexpr int64_t AHEAD = 16384, UNIT_AHEAD = 2048;
+
+// What a thread reads in order, and where it goes on behind the end; null: nobody knows. What is called from beyond the
+// end would be read for nothing.
+struct Stretch {
+    static constexpr int64_t LINE_BYTES = 64;
+    const uint8_t* end = (const uint8_t*)UINTPTR_MAX;
+    const uint8_t* next = nullptr;
+
+    void call(const uint8_t* from) const {
+        const uint8_t* at = from + AHEAD;
+        __builtin_prefetch(at < end ? at : next != nullptr ? next + (at - end) : end - LINE_BYTES, 0, 2);
+    }
+};
 
 template <int ROWS, int TILES> void dot_float32(const float* const* w, const float* a, int64_t cols, float* out) {
     F32 acc[TILES][ROWS] = {};
@@ -180,11 +194,11 @@ template <int ROWS, int TILES> void dot_float32(const float* const* w, const flo
 }
 
 template <int ROWS, int TILES>
-void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, float* out) {
+void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, const Stretch& stretch, float* out) {
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
         for (int t = 0; t < TILES; t++) {
-            __builtin_prefetch((const uint8_t*)(w[t] + k * 2 * LANES) + AHEAD);
+            stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
             const U32 pair = load<U32>(w[t] + k * 2 * LANES);
             for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
         }
@@ -196,7 +210,7 @@ void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, flo
 // The high nibble of a byte is left where it is, sixteen times its value, until its group is summed.
 template <int ROWS, bool FOUR_BITS, bool SPLIT>
 void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
-             const int32_t* offsets, int64_t cols, int group, float* out) {
+             const int32_t* offsets, int64_t cols, int group, const Stretch& stretch, float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
     const int num_loads = group / 4 / QUADS;
     F32 acc[ROWS] = {};
@@ -205,7 +219,7 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
         for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
-            __builtin_prefetch(w + AHEAD);
+            stretch.call(w);
             const I32 bytes = load<I32>(w);
             for (int q = 0; q < QUADS; q++) {
                 const I32 quad = !FOUR_BITS ? bytes : bytes & (q == 0 ? 0x0f0f0f0f : int32_t(0xf0f0f0f0));
@@ -234,7 +248,8 @@ struct Tile {
     int64_t expert, number;
 };
 
-template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+template <int ROWS>
+void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, const Stretch& stretch, float* out) {
     const int64_t first = block * x.block_rows, cols = x.cols;
     const uint8_t* data[2] = {};
     for (int t = 0; t < num_tiles; t++) data[t] = tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
@@ -245,7 +260,8 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
     } else if (x.format == BFLOAT16) {
         const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
         const uint32_t* a = x.pairs.data() + first * cols / 2;
-        num_tiles == 2 ? dot_bfloat16<ROWS, 2>(w, a, cols, out) : dot_bfloat16<ROWS, 1>(w, a, cols, out);
+        const auto dot = num_tiles == 2 ? dot_bfloat16<ROWS, 2> : dot_bfloat16<ROWS, 1>;
+        dot(w, a, cols, stretch, out);
     } else if constexpr (ROWS <= INT_ROWS) {
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
         for (int t = 0; t < num_tiles; t++) {
@@ -253,7 +269,7 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
             const auto dot = x.format == INT4 ? is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
                                               : is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
             dot(data[t], tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), x.high.data() + quads,
-                x.low.data() + quads, x.floats.data() + groups, x.offsets.data() + groups, cols, x.group,
+                x.low.data() + quads, x.floats.data() + groups, x.offsets.data() + groups, cols, x.group, stretch,
                 out + t * ROWS * LANES);
         }
     }
@@ -261,7 +277,7 @@ template <int ROWS> void dot_rows(const Tile* tiles, int num_tiles, const Packed
 
 // The same on the tile unit. Weights are at hand behind the first block.
 inline void dot_on_unit(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
-    const int64_t first = block * x.block_rows, ahead = block == 0 ? AHEAD : 0;
+    const int64_t first = block * x.block_rows, ahead = block == 0 ? UNIT_AHEAD : 0;
     const int rows = x.rows_of(block);
     if (x.format == BFLOAT16) {
         const uint16_t* w[2] = {};
@@ -279,21 +295,22 @@ inline void dot_on_unit(const Tile* tiles, int num_tiles, const Packed& x, int64
             tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), ints, ahead, out + t * rows * LANES);
 }
 
-inline void dot(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out) {
+inline void dot(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, float* out,
+                const Stretch& stretch = {}) {
     if (x.is_tiled) return dot_on_unit(tiles, num_tiles, x, block, out);
     switch (x.rows_of(block)) {
-        case 1: return dot_rows<1>(tiles, num_tiles, x, block, out);
-        case 2: return dot_rows<2>(tiles, num_tiles, x, block, out);
-        case 3: return dot_rows<3>(tiles, num_tiles, x, block, out);
-        case 4: return dot_rows<4>(tiles, num_tiles, x, block, out);
-        case 5: return dot_rows<5>(tiles, num_tiles, x, block, out);
-        case 6: return dot_rows<6>(tiles, num_tiles, x, block, out);
-        case 7: return dot_rows<7>(tiles, num_tiles, x, block, out);
-        case 8: return dot_rows<8>(tiles, num_tiles, x, block, out);
-        case 9: return dot_rows<9>(tiles, num_tiles, x, block, out);
-        case 10: return dot_rows<10>(tiles, num_tiles, x, block, out);
-        case 11: return dot_rows<11>(tiles, num_tiles, x, block, out);
-        default: return dot_rows<12>(tiles, num_tiles, x, block, out);
+        case 1: return dot_rows<1>(tiles, num_tiles, x, block, stretch, out);
+        case 2: return dot_rows<2>(tiles, num_tiles, x, block, stretch, out);
+        case 3: return dot_rows<3>(tiles, num_tiles, x, block, stretch, out);
+        case 4: return dot_rows<4>(tiles, num_tiles, x, block, stretch, out);
+        case 5: return dot_rows<5>(tiles, num_tiles, x, block, stretch, out);
+        case 6: return dot_rows<6>(tiles, num_tiles, x, block, stretch, out);
+        case 7: return dot_rows<7>(tiles, num_tiles, x, block, stretch, out);
+        case 8: return dot_rows<8>(tiles, num_tiles, x, block, stretch, out);
+        case 9: return dot_rows<9>(tiles, num_tiles, x, block, stretch, out);
+        case 10: return dot_rows<10>(tiles, num_tiles, x, block, stretch, out);
+        case 11: return dot_rows<11>(tiles, num_tiles, x, block, stretch, out);
+        default: return dot_rows<12>(tiles, num_tiles, x, block, stretch, out);
     }
 }
 
@@ -305,19 +322,26 @@ template <class Row> void pack(Packed& to, const Weight& weight, int64_t rows, c
     });
 }
 
+// The stretch of an expert's tiles up to `end`. More than two rows read two streams at once: theirs is not followed.
+inline Stretch stretch_of(const Packed& x, const Weight& weight, int64_t expert, int64_t end, const uint8_t* next) {
+    return x.rows > 2 ? Stretch{} : Stretch{weight.tile(expert, end), next};
+}
+
 // put(row, first output, 16 values): called once for each row and tile of weight * x, in any order.
 template <class Put> void multiply(const Weight& weight, const Packed& x, const Put& put) {
-    const int64_t tiles = weight.num_tiles();
-    parallel_for(tiles, range_size(tiles), [&](int64_t begin, int64_t end, int) {
+    const int64_t tiles = weight.num_tiles(), size = range_size(tiles);
+    const int64_t stride = size * Pool::shared().num_threads();  // to where a thread probably goes on
+    parallel_for(tiles, size, [&](int64_t begin, int64_t end, int) {
         float out[2 * MOST_ROWS * LANES];
         const int most = x.rows > 2 ? 2 : 1;  // with few rows memory is the limit, and serves one stream best
-        const int64_t near = x.blocks_near();
+        const int64_t near = x.blocks_near(), next = begin + stride;
+        const Stretch stretch = stretch_of(x, weight, 0, end, next < tiles ? weight.tile(0, next) : nullptr);
         for (int64_t first = 0; first < x.num_blocks(); first += near)
             for (int64_t tile = begin, count; tile < end; tile += count) {
                 count = end - tile < most ? end - tile : most;
                 const Tile pair[2] = {{&weight, 0, tile}, {&weight, 0, tile + 1}};
                 for (int64_t block = first; block < std::min(first + near, x.num_blocks()); block++) {
-                    dot(pair, int(count), x, block, out);
+                    dot(pair, int(count), x, block, out, stretch);
                     const int rows = x.rows_of(block);
                     for (int t = 0; t < count; t++)
                         for (int m = 0; m < rows; m++)
