@@ -23,8 +23,8 @@ from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.dedup.minhash import bands, signatures
 from vl2.corpus.dedup.perceptual import hash_picture
 from vl2.corpus.dedup.shingles import shingles_of
-from vl2.corpus.drawing.chart import DrawChart
-from vl2.corpus.drawing.chart_data import FIELD, Chart, ChartKind, Series, chart_to_dict
+from vl2.corpus.drawing.chart.data import FIELD, Chart, ChartKind, Series, chart_to_dict
+from vl2.corpus.drawing.chart.step import DrawChart
 from vl2.corpus.filters.code_mix import code_mix
 from vl2.corpus.filters.language import language
 from vl2.corpus.filters.picture import picture

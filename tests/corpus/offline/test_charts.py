@@ -17,18 +17,18 @@ from PIL import Image
 
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, TextPart
-from vl2.corpus.drawing.chart import DrawChart
-from vl2.corpus.drawing.chart_data import Chart, Series, chart_of
-from vl2.corpus.drawing.chart_draw import Drawn, draw
-from vl2.corpus.drawing.chart_faces import FACES, face_file, width_of, wrapped
-from vl2.corpus.drawing.chart_look import pick_look
-from vl2.corpus.drawing.chart_questions import ask
-from vl2.corpus.drawing.chart_reading import CLEAR
-from vl2.corpus.drawing.chart_ticks import value_ticks
-from vl2.corpus.drawing.table import DrawTable
-from vl2.corpus.drawing.table_data import FIELD as TABLE_FIELD
-from vl2.corpus.drawing.table_data import Table, TableCell, table_to_dict
-from vl2.corpus.drawing.table_questions import ask_table
+from vl2.corpus.drawing.chart.data import Chart, Series, chart_of
+from vl2.corpus.drawing.chart.draw import Drawn, draw
+from vl2.corpus.drawing.chart.faces import FACES, face_file, width_of, wrapped
+from vl2.corpus.drawing.chart.look import pick_look
+from vl2.corpus.drawing.chart.questions import ask
+from vl2.corpus.drawing.chart.reading import CLEAR
+from vl2.corpus.drawing.chart.step import DrawChart
+from vl2.corpus.drawing.chart.ticks import value_ticks
+from vl2.corpus.drawing.table.data import FIELD as TABLE_FIELD
+from vl2.corpus.drawing.table.data import Table, TableCell, table_to_dict
+from vl2.corpus.drawing.table.questions import ask_table
+from vl2.corpus.drawing.table.step import DrawTable
 from vl2.corpus.hints import questions_of
 from vl2.corpus.ingest import ingest
 from vl2.corpus.pipelines.tables import TableCode
@@ -39,8 +39,8 @@ from vl2.corpus.run_local import LocalExecutor
 from vl2.corpus.source import Source
 from vl2.corpus.sources.html_table import read_grid
 from vl2.corpus.sources.packages import data_tables
-from vl2.corpus.sources.packages.data_columns import read_table, table_kind
-from vl2.corpus.sources.packages.data_numbers import digits_for, round_edges
+from vl2.corpus.sources.packages.data.columns import read_table, table_kind
+from vl2.corpus.sources.packages.data.numbers import digits_for, round_edges
 from vl2.corpus.sources.pictures import Pictures
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import is_kept
@@ -332,13 +332,8 @@ def test_every_chinese_word_has_its_glyphs():
     file = face_file("noto")
     known = get_font(FontPath(file.path, file.index)).get_charmap()
     place = Path(data_tables.__file__).parent
-    drawing = place.parents[1] / "drawing"
-    files = [
-        place / "data_names.yaml",
-        place / "data_tables.yaml",
-        drawing / "chart_wording.yaml",
-        drawing / "chart_look.py",
-    ]
+    chart = place.parents[2] / "drawing" / "chart"
+    files = [place / "names.yaml", place / "tables.yaml", chart / "wording.yaml", chart / "look.py"]
     told = {character for file in files for character in file.read_text(encoding="utf-8") if character > "\x7f"}
     assert not [character for character in told if ord(character) not in known]
 

@@ -12,12 +12,12 @@ from PIL import Image, ImageColor
 
 from vl2.core.sample import ImageSource, Sample
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.clip_captions import caption_of
-from vl2.corpus.sources.packages.clip_chinese import chinese_caption, chinese_name
-from vl2.corpus.sources.packages.clip_names import Told, clip_name
-from vl2.corpus.sources.packages.flattened import LARGEST, PALE_GROUND, flattened
-from vl2.corpus.sources.packages.openclipart import read_told
-from vl2.corpus.sources.packages.tuxpaint import languages, names_of
+from vl2.corpus.sources.packages.pictures.captions import caption_of
+from vl2.corpus.sources.packages.pictures.chinese import chinese_caption, chinese_name
+from vl2.corpus.sources.packages.pictures.flattened import LARGEST, PALE_GROUND, flattened
+from vl2.corpus.sources.packages.pictures.names import Told, clip_name
+from vl2.corpus.sources.packages.pictures.openclipart import read_told
+from vl2.corpus.sources.packages.pictures.tuxpaint import languages, names_of
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import text_of
 from vl2.data.faults import Fault, RowError

@@ -13,7 +13,7 @@ from vl2.corpus.drawing.formula import DrawFormula
 from vl2.corpus.ingest import ingest
 from vl2.corpus.pipelines.transcribe import Transcribe
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.formulas_in_docs import formulas_of
+from vl2.corpus.sources.packages.documents.formulas import formulas_of
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.sources.wordings import FORMULA, asked
 from vl2.corpus.step import text_of

@@ -12,10 +12,10 @@ from PIL import Image
 
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.core.sample import Sample
-from vl2.corpus.drawing.lines import DrawLines, turned
-from vl2.corpus.drawing.lines_faces import chinese_faces, covers, font, latin_faces
-from vl2.corpus.drawing.lines_grounds import LEAST_CONTRAST, contrast, draw_ground
-from vl2.corpus.drawing.lines_layout import FORMS, wrap
+from vl2.corpus.drawing.lines.faces import chinese_faces, covers, font, latin_faces
+from vl2.corpus.drawing.lines.grounds import LEAST_CONTRAST, contrast, draw_ground
+from vl2.corpus.drawing.lines.layout import FORMS, wrap
+from vl2.corpus.drawing.lines.step import DrawLines, turned
 from vl2.corpus.ingest import ingest
 from vl2.corpus.pipelines.transcribe import reading
 from vl2.corpus.source import Source

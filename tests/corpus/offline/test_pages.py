@@ -24,8 +24,8 @@ from vl2.corpus.sandbox import browser
 from vl2.corpus.sandbox.browser import Loading, load_page
 from vl2.corpus.sandbox.page import find_browser, look_at_page, show_page, visible_text
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.manuals import MOST_TOKENS, count_tokens, cut
-from vl2.corpus.sources.packages.style_sheet import prune
+from vl2.corpus.sources.packages.documents.manuals import MOST_TOKENS, count_tokens, cut
+from vl2.corpus.sources.packages.documents.style_sheet import prune
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import text_of
 from vl2.data.faults import Fault

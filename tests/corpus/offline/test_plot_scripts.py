@@ -10,11 +10,11 @@ import pytest
 
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
-from vl2.corpus.drawing.chart_data import Chart, ChartKind, Series, chart_to_dict
-from vl2.corpus.drawing.plot_choice import ways_of
-from vl2.corpus.drawing.plot_data import listed, pick_names, quoted, titled, width_of
-from vl2.corpus.drawing.plot_pen import pick_pen
-from vl2.corpus.drawing.plot_script import WritePlot, write_script
+from vl2.corpus.drawing.chart.data import Chart, ChartKind, Series, chart_to_dict
+from vl2.corpus.drawing.plot.choice import ways_of
+from vl2.corpus.drawing.plot.data import listed, pick_names, quoted, titled, width_of
+from vl2.corpus.drawing.plot.pen import pick_pen
+from vl2.corpus.drawing.plot.step import WritePlot, write_script
 from vl2.corpus.ingest import ingest
 from vl2.corpus.pipelines.plot_code import PlotCode
 from vl2.corpus.sandbox.run import run_code

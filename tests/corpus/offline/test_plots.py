@@ -10,8 +10,8 @@ from PIL import Image
 
 from vl2.core.sample import Sample
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.galleries import figures_of
-from vl2.corpus.sources.packages.plain_rst import plain_paragraphs
+from vl2.corpus.sources.packages.documents.galleries import figures_of
+from vl2.corpus.sources.packages.documents.plain_rst import plain_paragraphs
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import text_of
 from vl2.data.faults import Fault

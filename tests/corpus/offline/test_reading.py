@@ -9,12 +9,12 @@ import pytest
 
 from vl2.core.sample import Sample
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.fortunes import signed, unwrapped
-from vl2.corpus.sources.packages.help_blocks import Block
-from vl2.corpus.sources.packages.help_pieces import MOST, cut, weigh
-from vl2.corpus.sources.packages.help_texts import language_of
-from vl2.corpus.sources.packages.quotations import ask_about
-from vl2.corpus.sources.packages.wordnet_entries import sense_at
+from vl2.corpus.sources.packages.documents.help_blocks import Block
+from vl2.corpus.sources.packages.documents.help_pieces import MOST, cut, weigh
+from vl2.corpus.sources.packages.documents.help_texts import language_of
+from vl2.corpus.sources.packages.sayings.fortunes import signed, unwrapped
+from vl2.corpus.sources.packages.sayings.quotations import ask_about
+from vl2.corpus.sources.packages.sayings.wordnet import sense_at
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import text_of
 from vl2.data.faults import Fault, RowError

@@ -10,7 +10,7 @@ import pytest
 
 from tests.corpus.offline.made_scenes import make_packages
 from vl2.core.sample import BoxesPart, Sample, TextPart
-from vl2.corpus.drawing.scene_cast import load_cast
+from vl2.corpus.drawing.scene.cast import load_cast
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.targets import checked, to_box

@@ -13,19 +13,19 @@ from PIL import Image, ImageDraw
 
 from tests.corpus.offline.made_scenes import SHOWN, disc, make_packages
 from vl2.core.sample import Sample
-from vl2.corpus.drawing.scene import Scene
-from vl2.corpus.drawing.scene_caption import Group, find_largest, find_relations, write_caption
-from vl2.corpus.drawing.scene_cast import load_cast
-from vl2.corpus.drawing.scene_ground import drawn_ground, photo_ground
-from vl2.corpus.drawing.scene_layout import LEAST_VISIBLE, Layout, cut_out
-from vl2.corpus.drawing.scene_outline import trace
-from vl2.corpus.drawing.stamps import Stamp, read_stamp
+from vl2.corpus.drawing.scene.caption import Group, find_largest, find_relations, write_caption
+from vl2.corpus.drawing.scene.cast import load_cast
+from vl2.corpus.drawing.scene.ground import drawn_ground, photo_ground
+from vl2.corpus.drawing.scene.layout import LEAST_VISIBLE, Layout, cut_out
+from vl2.corpus.drawing.scene.outline import trace
+from vl2.corpus.drawing.scene.stamps import Stamp, read_stamp
+from vl2.corpus.drawing.scene.step import Scene
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.ingest import ingest
 from vl2.corpus.rewriting import rewriting
 from vl2.corpus.source import Source
-from vl2.corpus.sources.packages.scenes import SCENES_A_STAMP
+from vl2.corpus.sources.packages.pictures.scenes import SCENES_A_STAMP
 from vl2.corpus.sources.table import open_source
 from vl2.corpus.step import is_kept
 from vl2.processor import open_image

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from vl2.corpus.drawing.chart import DrawChart
+from vl2.corpus.drawing.chart.step import DrawChart
 from vl2.corpus.drawing.formula import DrawFormula
-from vl2.corpus.drawing.lines import DrawLines
+from vl2.corpus.drawing.lines.step import DrawLines
 from vl2.corpus.drawing.page import DrawPage
-from vl2.corpus.drawing.plot_script import WritePlot
-from vl2.corpus.drawing.scene import Scene
-from vl2.corpus.drawing.table import DrawTable
+from vl2.corpus.drawing.plot.step import WritePlot
+from vl2.corpus.drawing.scene.step import Scene
+from vl2.corpus.drawing.table.step import DrawTable
 from vl2.corpus.step_kind import StepKind, rewriting_kind
 
 DRAWING_KINDS: tuple[StepKind, ...] = (

@@ -1,0 +1,1 @@
+"""Lines: texts as pictures, from a word to a page."""

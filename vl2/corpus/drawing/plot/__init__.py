@@ -1,0 +1,1 @@
+"""Plots: the scripts that draw a chart, as a person would write them."""

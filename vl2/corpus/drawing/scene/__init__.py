@@ -1,0 +1,1 @@
+"""Scenes: stamps put together on a ground."""

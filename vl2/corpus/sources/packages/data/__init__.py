@@ -1,0 +1,1 @@
+"""Packages of data: tables, and what can be drawn of them."""

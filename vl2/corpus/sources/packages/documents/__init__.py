@@ -1,0 +1,1 @@
+"""Packages of documents: manuals, help, galleries, pages of themes."""

@@ -1,0 +1,1 @@
+"""Packages of pictures: clip art and stamps, with their names."""

@@ -1,0 +1,1 @@
+"""Packages of words: sayings and a dictionary."""
