@@ -38,7 +38,7 @@ from vl2.corpus.run import run_recipe
 from vl2.corpus.run_local import LocalExecutor
 from vl2.corpus.source import Source
 from vl2.corpus.sources.html_table import read_grid
-from vl2.corpus.sources.packages import data_tables
+from vl2.corpus.sources.packages import data
 from vl2.corpus.sources.packages.data.columns import read_table, table_kind
 from vl2.corpus.sources.packages.data.numbers import digits_for, round_edges
 from vl2.corpus.sources.pictures import Pictures
@@ -331,7 +331,7 @@ def test_any_number_of_workers_gives_the_same_bytes(folder, tmp_path):
 def test_every_chinese_word_has_its_glyphs():
     file = face_file("noto")
     known = get_font(FontPath(file.path, file.index)).get_charmap()
-    place = Path(data_tables.__file__).parent
+    place = Path(data.__file__ or "").parent
     chart = place.parents[2] / "drawing" / "chart"
     files = [place / "names.yaml", place / "tables.yaml", chart / "wording.yaml", chart / "look.py"]
     told = {character for file in files for character in file.read_text(encoding="utf-8") if character > "\x7f"}
