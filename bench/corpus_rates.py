@@ -37,6 +37,7 @@ from vl2.corpus.pocket.canvas import Picture
 from vl2.corpus.pocket.draw import TASKS, draw
 from vl2.corpus.pocket.lettering import Style, faces, write_at
 from vl2.corpus.rewriting import rewriting
+from vl2.corpus.sandbox.page import find_browser, look_at_page
 from vl2.processor import open_image
 
 WORDS, SIDE = 200, 900
@@ -56,6 +57,7 @@ def main() -> None:
     rate("template", lambda some: [template(text[:100], text) for text in some], texts)
     rate("MinHash, shingles to bands", lambda some: bands(signatures(shingles_of(some))), texts)
     picture_rates(number // 20)
+    page_rates(number // 40)
     ocr_rates(number // 100)
     chart_rates(number // 20)
     print("\nMinHash: planted pairs that meet in a band")
@@ -123,6 +125,15 @@ def chart_rates(number: int) -> None:
         for place, one in enumerate(charts)
     ]
     rate("charts drawn and asked about", rewriting("draw_chart", 1, DrawChart().change).run, rows)
+
+
+def page_rates(number: int) -> None:
+    """Print how many pages a second are shown with boxes of what stands on them: the clock tells, the browser works."""
+    if find_browser() is None:
+        return
+    words = "The quick brown fox jumps over the lazy dog. 图层可以移动到另一个图层的下面。 " * 4
+    pages = [f"<h1>Page {place}</h1><p>{words}</p><a href='#'>Next</a>" * 8 for place in range(number)]
+    rate("page with its boxes", lambda some: [look_at_page(page, (1024, 768)) for page in some], pages)
 
 
 def drawn_pictures(each: int) -> list[Any]:
