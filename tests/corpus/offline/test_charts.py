@@ -141,7 +141,7 @@ def test_a_table_that_is_none_is_a_fault(tmp_path, told):
 
 
 def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("vl2.corpus.sources.packages.data_columns.MAX_TABLE_BYTES", 10)
+    monkeypatch.setattr("vl2.corpus.sources.packages.data.columns.MAX_TABLE_BYTES", 10)
     (tmp_path / "penguins.json").write_text("[" + " " * 20 + "]")
     with pytest.raises(RowError, match="too large"):
         read_table(Pictures(str(tmp_path)), "penguins.json")
