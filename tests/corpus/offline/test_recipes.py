@@ -1,4 +1,4 @@
-"""The recipes of the offline corpus: short, readable, in an order that works, and every package told of in the README."""
+"""The recipes of the offline corpus: short, in an order that works, and every package told of in the README."""
 
 from __future__ import annotations
 
