@@ -15,7 +15,7 @@ from vl2.corpus.source import Source
 from vl2.corpus.sources.expanded import ExpandedRows
 from vl2.corpus.sources.file_rows import NamedRows, find_names
 from vl2.corpus.sources.packages.data.charts import make_chart
-from vl2.corpus.sources.packages.data.columns import Language, read_table, table_kind
+from vl2.corpus.sources.packages.data.columns import DataTable, Language, read_table, table_kind
 from vl2.corpus.sources.packages.data.excerpts import make_excerpt
 from vl2.corpus.sources.source_format import Raw, SourceFormat, number, text
 from vl2.corpus.sources.wordings import asked
@@ -40,29 +40,30 @@ def open_tables(source: Source, fewest: int = 0) -> list[ExpandedRows]:
 
 def read_chart(raw: Raw) -> Sample:
     """Return what a chart shows, as text and for the step that draws it. Raises RowError when none comes of it."""
-    file, place = text(raw.record, "file"), int(number(raw.record, "number"))
-    table = read_table(raw.pictures, file)
-    dice = random.Random(f"chart {file} {place}")
-    language: Language = "zh" if dice.random() < CHINESE_SHARE else "en"
+    name, table, dice, language = _lot_of(raw, "chart")
     for _ in range(MOST_TRIES):
         chart = make_chart(table, language, dice)
         if chart is not None:
-            return _sample(f"{file}:{place}", chart, table.kind.licence)
+            return _sample(name, chart, table.kind.licence)
     raise RowError("a table of which no chart came")
 
 
 def read_excerpt(raw: Raw) -> Sample:
     """Return a part of a table, as HTML and for the step that draws it. Raises RowError when none comes of it."""
-    file, place = text(raw.record, "file"), int(number(raw.record, "number"))
-    table = read_table(raw.pictures, file)
-    dice = random.Random(f"excerpt {file} {place}")
-    language: Language = "zh" if dice.random() < CHINESE_SHARE else "en"
+    name, table, dice, language = _lot_of(raw, "excerpt")
     for _ in range(MOST_TRIES):
         excerpt = make_excerpt(table, language, dice)
         if excerpt is not None:
             told = {TABLE_FIELD: table_to_dict(excerpt), "licence": table.kind.licence}
-            return Sample(f"{file}:{place}", asked(excerpt.title, excerpt.html(), 0), provenance=told)
+            return Sample(name, asked(excerpt.title, excerpt.html(), 0), provenance=told)
     raise RowError("a table of which no part came")
+
+
+def _lot_of(raw: Raw, what: str) -> tuple[str, DataTable, random.Random, Language]:
+    """Return the name of a row, its table, and the lots that decide what is made of it, in which language."""
+    file, place = text(raw.record, "file"), int(number(raw.record, "number"))
+    dice = random.Random(f"{what} {file} {place}")
+    return f"{file}:{place}", read_table(raw.pictures, file), dice, "zh" if dice.random() < CHINESE_SHARE else "en"
 
 
 def _sample(name: str, chart: Chart, licence: str) -> Sample:
