@@ -58,10 +58,11 @@ def check_sources(recipes: Mapping[str, Recipe]) -> None:
 def run_all(recipes: Mapping[str, Recipe], executor: Executor, show: Show) -> list[Path]:
     """Build every corpus; return their folders. What was finished before is not done again. Raises VL2Error."""
     check_sources(recipes)
-    return [
-        run_recipe(recipe, executor, lambda progress, name=name: show(name, progress))
-        for name, recipe in recipes.items()
-    ]
+    outs: list[Path] = []
+    for name, recipe in recipes.items():
+        outs.append(run_recipe(recipe, executor, lambda progress, name=name: show(name, progress)))
+        executor.release()  # what one recipe needs, the next does not
+    return outs
 
 
 def _read_by(recipe: Recipe, recipes: Mapping[str, Recipe]) -> set[str]:

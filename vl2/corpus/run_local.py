@@ -23,9 +23,13 @@ class Executor(Protocol):
         """Call `work` with every block once; yield what it returns, in any order."""
         ...
 
+    def release(self) -> None:
+        """Give back what the blocks so far have left in memory: models, fonts, figures."""
+        ...
+
 
 class LocalExecutor:
-    """Processes of this machine, kept from stage to stage; with one worker, this process."""
+    """Processes of this machine, kept from stage to stage until released; with one worker, this process."""
 
     def __init__(self, workers: int = 1) -> None:
         if workers < 1:
@@ -37,8 +41,13 @@ class LocalExecutor:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        """End the processes; the next stage starts others."""
         if self._pool is not None:
             self._pool.shutdown(wait=True, cancel_futures=True)
+            self._pool = None
 
     def run(self, work: Callable[[int], int], blocks: Sequence[int]) -> Iterator[int]:
         """Yield the results as they come. Raises VL2Error when a worker dies."""

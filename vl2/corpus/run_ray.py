@@ -55,6 +55,9 @@ class RayExecutor:
             running += [task.remote(told, block, folder) for block in islice(left, len(done))]
             yield from map(_result, done)
 
+    def release(self) -> None:
+        """Do nothing: Ray ends what idles by itself."""
+
 
 def _do(work: Callable[[int], int], block: int, folder: str) -> int:
     try:

@@ -20,6 +20,7 @@ from vl2.corpus.drawing.scene.layout import LEAST_VISIBLE, Layout, cut_out
 from vl2.corpus.drawing.scene.outline import trace
 from vl2.corpus.drawing.scene.stamps import Stamp, read_stamp
 from vl2.corpus.drawing.scene.step import Scene
+from vl2.corpus.filters.language import main_language
 from vl2.corpus.grounding.kinds import load_kinds
 from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.ingest import ingest
@@ -161,6 +162,13 @@ def test_captions_say_what_is_true_and_their_names_have_all_boxes(drawn):
             axis = 0 if "to the" in where else 1
             assert max(box[axis + 2] for box in first) < min(box[axis] for box in second)
     assert num_relations > 20
+
+
+def test_a_scene_is_asked_about_in_the_language_of_its_caption(drawn):
+    for row in drawn:
+        question = row.messages[0].parts[-1].text
+        assert main_language(question) == main_language(row.provenance["caption"])
+    assert {main_language(row.provenance["caption"]) for row in drawn} == {"en", "zh"}
 
 
 def test_counts_articles_and_measure_words():

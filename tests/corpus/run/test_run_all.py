@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from typer.testing import CliRunner
 
 from vl2.cli import app
 from vl2.core.errors import ConfigError
-from vl2.corpus.run_all import load_all
+from vl2.corpus.run_all import load_all, run_all
+from vl2.corpus.run_local import LocalExecutor
 
 ROW = {"messages": [{"role": "user", "content": "Say a word."}, {"role": "assistant", "content": "A word."}]}
 RECIPE = "out: {out}\nsources:\n  - {{name: rows, path: '{path}'}}\nwrite: [webdataset]\n"
@@ -67,3 +69,13 @@ def test_folders_that_cannot_run_are_refused(place, recipes, problem):
         write_recipe(place / "recipes", name, path, out)
     with pytest.raises(ConfigError, match=problem):
         load_all(place / "recipes")
+
+
+def test_what_one_recipe_left_in_memory_is_given_back_before_the_next(place):
+    write_recipe(place / "recipes", "one", "rows.jsonl")
+    write_recipe(place / "recipes", "two", "made/one/webdataset/*.tar")
+    with LocalExecutor(2) as executor:
+        seen: list[bool] = []
+        run_all(load_all(place / "recipes"), executor, lambda name, progress: seen.append(bool(active_children())))
+        assert any(seen)
+        assert not active_children()

@@ -18,5 +18,5 @@ DRAWING_KINDS: tuple[StepKind, ...] = (
     rewriting_kind("draw_formula", 1, DrawFormula),
     rewriting_kind("write_plot", 1, WritePlot),
     rewriting_kind("draw_page", 1, DrawPage),
-    rewriting_kind("scene", 1, Scene),
+    rewriting_kind("scene", 2, Scene),
 )

@@ -25,11 +25,13 @@ from vl2.core.errors import VL2Error
 MOST_PAGES = 200  # that one browser shows: what it leaks does not grow for hours
 MOST_MESSAGE = 64 << 20  # bytes
 _PAGE = "http://page.invalid/"
+_BLANK = "about:blank"
 _FAST = 1000  # how much faster animations run: what fades in is there at once
 _AS_ROOT = ("--no-sandbox",) if os.geteuid() == 0 else ()  # Chromium's own does not work for root
 _FLAGS = ("--headless=new", "--disable-gpu", "--hide-scrollbars", "--mute-audio", "--disable-dev-shm-usage",
           "--disable-extensions", "--no-first-run", "--disable-background-networking", "--force-device-scale-factor=1",
-          "--host-resolver-rules=MAP * ~NOTFOUND", "--remote-debugging-pipe")  # fmt: skip
+          "--host-resolver-rules=MAP * ~NOTFOUND", "--renderer-process-limit=1", "--process-per-site",
+          "--remote-debugging-pipe")  # fmt: skip
 # Chromium reads from 3 and writes to 4. The shell outlives it, and so clears up after a killed parent, too.
 _START = 'place="$1"; shift; "$@" 3</proc/self/fd/"$IN" 4>/proc/self/fd/"$OUT"; rm -rf "$place"'
 
@@ -89,14 +91,15 @@ class Browser:
         os.close(theirs_in)
         os.close(theirs_out)
         self._buffer, self._number, self._end = bytearray(), 0, 0.0
+        self._tab: str | None = None
 
     def load(self, loading: Loading) -> Loaded:
-        """Show a page in a context of its own. Raises VL2Error; the browser is closed then."""
+        """Show a page in the one tab, from blank to it and back. Raises VL2Error; the browser is closed then."""
         self._end, self.num_pages = time.monotonic() + loading.timeout_s, self.num_pages + 1
         try:
-            context = self._call("Target.createBrowserContext", disposeOnDetach=True)["browserContextId"]
-            found = self._load(loading, context)
-            self._call("Target.disposeBrowserContext", browserContextId=context)
+            self._tab = self._tab or self._open_tab()
+            found = self._load(loading, self._tab)
+            self._send("Page.navigate", self._tab, url=_BLANK)  # what moves in the page would take time for ever
             return found
         except BaseException:
             self.close()
@@ -114,24 +117,28 @@ class Browser:
         os.close(self._read)
         shutil.rmtree(self._place, ignore_errors=True)
 
-    def _load(self, loading: Loading, context: str) -> Loaded:
-        width, height = loading.size
-        target = self._call("Target.createTarget", url="about:blank", browserContextId=context)["targetId"]
+    def _open_tab(self) -> str:
+        """Return the session of a tab where no script runs and every request is asked about. Made once: it is slow."""
+        target = self._call("Target.createTarget", url=_BLANK)["targetId"]
         session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for method, told in (
             ("Fetch.enable", {"patterns": [{"urlPattern": "*"}]}),
             ("Page.enable", {}),
+            ("Page.setLifecycleEventsEnabled", {"enabled": True}),
             ("Emulation.setScriptExecutionDisabled", {"value": True}),
-            ("Emulation.setDeviceMetricsOverride",
-             {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}),
             ("Animation.enable", {}),
             ("Animation.setPlaybackRate", {"playbackRate": _FAST}),
-        ):  # fmt: skip
+        ):
             self._call(method, session, **told)
-        self._navigate(loading, session)
+        return session
+
+    def _load(self, loading: Loading, session: str) -> Loaded:
+        width, height = loading.size
+        window = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": False}
+        self._call("Emulation.setDeviceMetricsOverride", session, **window)
+        frame = self._navigate(loading, session)
         node = self._call("DOM.getDocument", session, depth=0)["root"]["nodeId"]
         markup = self._call("DOM.getOuterHTML", session, nodeId=node)["outerHTML"]
-        frame = self._call("Page.getFrameTree", session)["frameTree"]["frame"]["id"]
         world = self._call("Page.createIsolatedWorld", session, frameId=frame)["executionContextId"]
         said = self._call("Runtime.evaluate", session, contextId=world, returnByValue=True, expression=loading.look)
         if "exceptionDetails" in said:
@@ -144,17 +151,21 @@ class Browser:
         told = self._call("Page.captureScreenshot", session, format="png", clip=clip)
         return Loaded(base64.b64decode(told["data"]), markup, found)
 
-    def _navigate(self, loading: Loading, session: str) -> None:
-        """Go to the page, and answer what it asks for until it is there."""
-        number = self._send("Page.navigate", session, url=_PAGE)
+    def _navigate(self, loading: Loading, session: str) -> str:
+        """Go to the page, and answer what it asks for until it is there. Return its frame."""
+        number, loader = self._send("Page.navigate", session, url=_PAGE), None
         while True:
             told = self._receive()
-            if told.get("id") == number and "error" in told:
-                raise BrowserEndedError
+            if told.get("id") == number:
+                loader = told.get("result", {}).get("loaderId")
+                if loader is None:
+                    raise BrowserEndedError
             if told.get("method") == "Fetch.requestPaused":
                 self._answer(loading, session, told["params"])
-            if told.get("method") == "Page.loadEventFired":
-                return
+            if told.get("method") == "Page.lifecycleEvent":
+                event = told["params"]  # of the blank page before, perhaps
+                if event["name"] == "load" and event["loaderId"] == loader:
+                    return str(event["frameId"])
 
     def _answer(self, loading: Loading, session: str, asked: dict[str, Any]) -> None:
         if asked["request"]["url"] != _PAGE or asked["resourceType"] != "Document":

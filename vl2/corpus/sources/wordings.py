@@ -9,6 +9,7 @@ from vl2.data.faults import RowError
 from vl2.data.records.turns import to_messages
 
 CAPTION = "Describe the picture."
+CAPTION_ZH = "描述这张图片。"
 READ = "Read the text in the picture."
 FORMULA = "Write the formula in the picture as LaTeX."
 TABLE = "Write the table in the picture as HTML."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from vl2.core.settings import load_yaml
 
-TABLE = Path(__file__).with_name("cast.yaml")
+TABLE = Path(__file__).with_name("cast.yaml")  # whoever changes it raises the version of the step
 _VOWELS = "aeiou"
 
 

@@ -22,7 +22,7 @@ from vl2.corpus.grounding.negatives import Names
 from vl2.corpus.grounding.wording import pick_language
 from vl2.corpus.grounding.wordnet import load_wordnet
 from vl2.corpus.rewriting import dice_of
-from vl2.corpus.sources.wordings import CAPTION, asked
+from vl2.corpus.sources.wordings import CAPTION, CAPTION_ZH, asked
 from vl2.data.faults import RowError
 
 SIDES = {1: 0.17, 2: 0.24, 3: 0.3, 4: 0.37, 5: 0.45}  # by the size of a thing: of the shorter side of the picture
@@ -97,7 +97,8 @@ class Scene:
             "licence": _terms(str(sample.provenance["licence"]), ground),
         }  # fmt: skip
         objects = tuple(SceneObject(one.thing.label, one.box) for one in seen)
-        return replace(sample, messages=asked(CAPTION, caption), images=(image,), objects=objects, provenance=told)
+        said = asked(CAPTION_ZH if language == "zh" else CAPTION, caption)
+        return replace(sample, messages=said, images=(image,), objects=objects, provenance=told)
 
     def _pick_ground(self, size: Size, dice: random.Random) -> Backdrop:
         if self.grounds is not None and self.photos and dice.random() < self.photo_share:

@@ -32,7 +32,7 @@ IMAGE_TOKENS = 421  # of a picture among several
 LEAST_SIDE = 48  # pixels of a picture that a document shows; smaller ones are icons within its lines
 LEAST_WORDS = 6  # of a paragraph whose language can be told
 MOST_PICTURES = 16  # of a page that is shown
-_MIXED = (0.15, 0.6)  # shares of Chinese between which a section is half translated
+_MIXED = (0.02, 0.6)  # shares of Chinese between which a section is half translated
 _TAG = re.compile(r"<(/?)(h[1-6]|table|ul|ol|dl|pre|p|div)\b([^>]*)>")
 _HOLDS = frozenset(("table", "ul", "ol", "dl", "pre"))  # nothing is cut within
 _AROUND = re.compile(r'<div class="navfooter">.*|<div class="toc">.*?</div>|<ul class="docnav">.*?</ul>', re.DOTALL)

@@ -21,13 +21,12 @@ from vl2.corpus.sources.packages.pictures.flattened import flattened
 from vl2.corpus.sources.packages.pictures.names import Told, clip_name
 from vl2.corpus.sources.pictures import Pictures
 from vl2.corpus.sources.source_format import Raw, SourceFormat, listed, text
-from vl2.corpus.sources.wordings import CAPTION, asked
+from vl2.corpus.sources.wordings import CAPTION, CAPTION_ZH, asked
 from vl2.data.faults import RowError
 
 MAX_SVG_BYTES = 4 << 20
 MOST_KEYWORDS, LONGEST = 12, 400  # characters of a field
 CHINESE_SHARE = 0.6  # of the pictures whose name is known in Chinese
-CAPTION_ZH = "描述这张图片。"
 _PUBLIC_DOMAIN = frozenset(
     ("http://web.resource.org/cc/PublicDomain", "http://creativecommons.org/licenses/publicdomain/")
 )

@@ -20,7 +20,7 @@ from vl2.corpus.sources.file_rows import NamedRows, find_names
 from vl2.corpus.sources.packages.pictures.flattened import flattened
 from vl2.corpus.sources.pictures import Pictures
 from vl2.corpus.sources.source_format import Raw, SourceFormat, text
-from vl2.corpus.sources.wordings import asked
+from vl2.corpus.sources.wordings import CAPTION, CAPTION_ZH, asked
 from vl2.data.faults import RowError
 
 MAX_TEXT_BYTES = 64 << 10
@@ -43,7 +43,7 @@ _MISTRANSLATED = frozenset(
     xanthia xmas_tp_bulb xmaswreath yak yield zebu grave-b grave-i mad excited final-roll-call asl_i
     Roast_turkey bluegroper tophat spider_football ww2_german_gun""".split()
 )
-_QUESTIONS = {"en": ("What is this?", "Describe the picture."), "zh": ("这是什么？", "描述这张图片。")}
+_QUESTIONS = {"en": ("What is this?", CAPTION), "zh": ("这是什么？", CAPTION_ZH)}
 _PLACES = {
     "animals": "动物", "cartoon": "卡通", "clothes": "衣物", "food": "食物", "hobbies": "爱好", "household": "家居用品",
     "medical": "医疗", "military": "军事", "naturalforces": "自然力量", "people": "人物", "plants": "植物",
