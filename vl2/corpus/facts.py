@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections import Counter
 from typing import Any
 
@@ -14,6 +15,9 @@ KEPT = "kept"
 LANGUAGE = "language."  # the fields of quality that are shares of languages
 MOST_NAMES = 1000  # that are told apart: rows of strangers may bring any number of licences, sources and reasons
 NO_LANGUAGE, OTHERS = "none", "others"
+_MARKUP = re.compile(r"<style\b.*?</style>|<[a-zA-Z!/][^<>]{0,2000}>", re.DOTALL)
+_CODE = re.compile(r"```(?!html)\w*\n(.*?)```", re.DOTALL)
+_QUOTED = re.compile(r"""\"([^"\n]*)\"|'([^'\n]*)'""")
 
 
 def fate_of(sample: Sample) -> str:
@@ -26,7 +30,17 @@ def language_of(sample: Sample) -> str:
     shares = {name: value for name, value in sample.quality.items() if name.startswith(LANGUAGE) and value > 0}
     if shares:
         return max(shares, key=lambda name: shares[name]).removeprefix(LANGUAGE)
-    return main_language(text_of(sample)) or NO_LANGUAGE
+    text = text_of(sample)
+    return main_language(_said(text)) or main_language(text) or NO_LANGUAGE
+
+
+def _said(text: str) -> str:
+    """Return a text without the names that belong to markup and code: of code what stands in quotes is kept."""
+
+    def quoted(code: re.Match[str]) -> str:
+        return " ".join("".join(parts) for parts in _QUOTED.findall(code.group(1)))
+
+    return _CODE.sub(quoted, _MARKUP.sub(" ", text))
 
 
 def key_of(row_id: str) -> int:
