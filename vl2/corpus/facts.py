@@ -15,7 +15,7 @@ KEPT = "kept"
 LANGUAGE = "language."  # the fields of quality that are shares of languages
 MOST_NAMES = 1000  # that are told apart: rows of strangers may bring any number of licences, sources and reasons
 NO_LANGUAGE, OTHERS = "none", "others"
-_MARKUP = re.compile(r"<style\b.*?</style>|<[a-zA-Z!/][^<>]{0,2000}>", re.DOTALL)
+_MARKUP = re.compile(r"<style\b[^<]*</style>|<[a-zA-Z!/][^<>]{0,2000}>")
 _CODE = re.compile(r"```(?!html)\w*\n(.*?)```", re.DOTALL)
 _QUOTED = re.compile(r"""\"([^"\n]*)\"|'([^'\n]*)'""")
 
