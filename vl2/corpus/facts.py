@@ -9,13 +9,13 @@ from typing import Any
 
 from vl2.core.sample import Sample
 from vl2.corpus.filters.language import main_language
+from vl2.corpus.filters.markup import without_markup
 from vl2.corpus.step import is_kept, text_of
 
 KEPT = "kept"
 LANGUAGE = "language."  # the fields of quality that are shares of languages
 MOST_NAMES = 1000  # that are told apart: rows of strangers may bring any number of licences, sources and reasons
 NO_LANGUAGE, OTHERS = "none", "others"
-_MARKUP = re.compile(r"<style\b[^<]*</style>|<[a-zA-Z!/][^<>]{0,2000}>")
 _CODE = re.compile(r"```(?!html)\w*\n(.*?)```", re.DOTALL)
 _QUOTED = re.compile(r"""\"([^"\n]*)\"|'([^'\n]*)'""")
 
@@ -40,7 +40,7 @@ def _said(text: str) -> str:
     def quoted(code: re.Match[str]) -> str:
         return " ".join("".join(parts) for parts in _QUOTED.findall(code.group(1)))
 
-    return _CODE.sub(quoted, _MARKUP.sub(" ", text))
+    return _CODE.sub(quoted, without_markup(text))
 
 
 def key_of(row_id: str) -> int:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 
+from vl2.corpus.filters.markup import without_markup
+
 _HAN = "\u3400-\u9fff"
 _EXCUSED = re.compile(
     r"```.*?(?:```|$)|`[^`\n]*`|\$\$.{1,2000}?\$\$|\$[^$\n]*\$|https?://\S+|www\.\S+"
@@ -18,8 +20,6 @@ _EXCUSED = re.compile(
     r"|[（(][^）)\n]{1,80}[）)]",
     re.DOTALL,
 )
-_HIDDEN = ("style", "script")  # elements whose content nobody reads
-_PAGE_TAG = re.compile(r"<[^<>]{1,2000}>")
 # in a text that is about computers, words are names of programs, files and settings
 _COMPUTING = re.compile(
     "软件包|命令|终端|内核|文件|服务器|脚本|配置|编译|目录|进程|数据库|管理员|浏览器|接口|安装|日志|域名"
@@ -78,7 +78,7 @@ _LONE = re.compile(rf"(?:(?<=[{_HAN}，。])|^)[A-Z][a-z]+(?=[{_HAN}，])")
 
 def code_mix(text: str) -> dict[str, float]:
     """Return `share`: of words of the lesser language, not excused; `words`: how many. A text of one language has 0."""
-    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", _shown(text) if "</" in text else text))
+    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", without_markup(text)))
     han = sum(map(len, _HAN_RUN.findall(plain)))
     num_english = sum(len(word) > 2 or word.lower() in _SHORT_WORDS for word in _WORD.findall(plain))
     if not han or not num_english:
@@ -102,14 +102,6 @@ def _english_words(text: str) -> int:
     if len(_COMPUTING.findall(text)) >= LEAST_COMPUTING:
         words = (word for word in words if word in _FUNCTION_WORDS or word in _SHORT_WORDS)
     return lone + len(list(words))
-
-
-def _shown(page: str) -> str:
-    """Return a page without its tags and the content of those that show none."""
-    for name in _HIDDEN:
-        first, *others = page.split(f"<{name}")
-        page = first + " ".join(one.partition(f"</{name}")[2] for one in others)
-    return _PAGE_TAG.sub(" ", page)
 
 
 def _is_foreign(word: str) -> bool:
