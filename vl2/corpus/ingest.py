@@ -8,10 +8,10 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
+from vl2.core.encoded import image_hash, image_suffix
 from vl2.core.errors import ImageError
 from vl2.core.sample import ImageSource, Sample, sample_to_dict
 from vl2.corpus.checks import check_fields
-from vl2.corpus.encoded import image_hash, image_suffix
 from vl2.corpus.source import Source
 from vl2.corpus.step import reject
 from vl2.data.faults import fault_of

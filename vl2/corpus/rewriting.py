@@ -7,9 +7,9 @@ import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
+from vl2.core.encoded import image_hash
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
-from vl2.corpus.encoded import image_hash
 from vl2.corpus.ingest import content_id
 from vl2.corpus.step import Batch, Step, is_kept, reject
 from vl2.data.faults import fault_of

@@ -8,8 +8,8 @@ import tarfile
 from collections.abc import Sequence
 from dataclasses import replace
 
+from vl2.core.encoded import image_suffix
 from vl2.core.sample import Sample, sample_from_dict, sample_to_dict
-from vl2.corpus.encoded import image_suffix
 from vl2.corpus.manifest import to_line
 
 

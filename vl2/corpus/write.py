@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vl2.core.encoded import image_hash, image_suffix
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample, sample_to_dict
-from vl2.corpus.encoded import image_hash, image_suffix
 from vl2.corpus.manifest import Shard, Written, to_line, write_whole
 from vl2.corpus.tar import pack
 from vl2.corpus.wording import llava_record, swift_record

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 from tests.corpus.run.sources import NUM_DRAWN, grounded, recipe_of, silent
 from vl2.cli import app
 from vl2.core.boxes import Box
+from vl2.core.encoded import image_suffix
 from vl2.core.sample import BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart
 from vl2.corpus import write_mds
-from vl2.corpus.encoded import image_suffix
 from vl2.corpus.ingest import ingest
 from vl2.corpus.manifest import describe_file, find_damaged, read_manifest
 from vl2.corpus.run import run_recipe

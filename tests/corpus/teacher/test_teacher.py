@@ -22,7 +22,7 @@ from vl2.corpus.teacher.ray_llm import RayBackend
 from vl2.corpus.teacher.recorded import Recorded
 from vl2.corpus.teacher.service import Service, load_service
 from vl2.corpus.teacher.teacher import Teacher
-from vl2.corpus.teacher.url import UrlBackend, read_reply, to_body
+from vl2.corpus.teacher.url import UrlBackend, to_body
 
 SAMPLING = Sampling(model="pocket")
 
@@ -184,12 +184,6 @@ def test_a_recording_answers_by_key_and_by_rule(tmp_path):
         Recorded.read(str(path))
     with pytest.raises(VL2Error, match="no recording"):
         Recorded.read(str(tmp_path / "gone"))
-
-
-@pytest.mark.parametrize("content", [b"", b"[]", b'{"choices": []}', b'{"choices": [{"message": {"content": 3}}]}',
-                                     b"[" * 100_000])  # fmt: skip
-def test_what_is_no_completion_is_none(content):
-    assert read_reply(content) is None
 
 
 def test_a_service_file_is_read_strictly(tmp_path):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from vl2.core.encoded import data_url
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource, Sample, SceneObject
-from vl2.corpus.encoded import image_suffix
 from vl2.corpus.filters.language import main_language
 from vl2.corpus.pipelines.code import code_of
 from vl2.corpus.pipelines.web_code import text_agreement
@@ -92,7 +91,6 @@ def _with_pictures(html: str, sample: Sample) -> str:
         data = sample.images[number].data if number < len(sample.images) else None
         if data is None:
             return 'src=""'
-        kind = image_suffix(data).replace("jpg", "jpeg")
-        return f'src="data:image/{kind};base64,{base64.b64encode(data).decode()}"'
+        return f'src="{data_url(data)}"'
 
     return _NAMED.sub(inlined, html)

@@ -15,8 +15,8 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw
 
+from vl2.core.encoded import image_suffix
 from vl2.core.sample import ImageSource
-from vl2.corpus.encoded import image_suffix
 
 RGB = tuple[int, int, int]
 Corners = tuple[float, float, float, float]

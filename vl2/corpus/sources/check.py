@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
+from vl2.core.encoded import image_suffix
 from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
-from vl2.corpus.encoded import image_suffix
 from vl2.corpus.source import Source
 from vl2.corpus.sources.drift import Drift
 from vl2.corpus.sources.pictures import Pictures, folder_of

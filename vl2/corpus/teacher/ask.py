@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from vl2.core.encoded import image_hash
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource
-from vl2.corpus.encoded import image_hash
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from vl2.core.encoded import image_suffix
 from vl2.core.errors import ConfigError, ImageError, VL2Error
-from vl2.corpus.encoded import image_suffix
 from vl2.corpus.stored import is_run, open_run
 from vl2.corpus.view.frame import Page, error_page, row_address, run_address
 from vl2.corpus.view.index import Index

@@ -45,5 +45,5 @@ class OpenAIAnswerer:
         except VL2Error as error:
             return Reply(question=question, error=str(error))
         return Reply(
-            question=question, said=said.text, finish_reason=said.finish_reason, num_tokens=said.num_tokens
+            question=question, said=said.text, finish_reason=said.finish_reason, num_tokens=said.completion_tokens
         )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import re
 
@@ -31,3 +32,9 @@ def image_suffix(data: bytes) -> str:
 def image_hash(image: ImageSource) -> str:
     """Return the SHA-256 of an image's encoded bytes."""
     return hashlib.sha256(image.data or b"").hexdigest()
+
+
+def data_url(data: bytes) -> str:
+    """Return the bytes of an image as a data URL. Raises ImageError on what is no image."""
+    kind = image_suffix(data).replace("jpg", "jpeg")
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
