@@ -1,4 +1,4 @@
-"""Steps hold every sample once; the cut into short and long rows saves padding; faults are counted."""
+"""Steps hold every sample once; rows that samples share save padding; faults are counted."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.drawn import TASKS
-from vl2.core.batch import IGNORE_INDEX
+from vl2.core.batch import IGNORE_INDEX, PADDING
 from vl2.core.errors import ImageError
 from vl2.corpus.pocket import draw
-from vl2.data.loader import CALL_COST, LENGTH_STEP, Loader, best_cut
+from vl2.data.loader import LENGTH_STEP, Loader, cost_of, share_rows
+from vl2.data.pointers import Pointer
 from vl2.data.slots import FigureClasses
 from vl2.data.transcribe import transcribe
 from vl2.processor import Processor
@@ -36,13 +37,41 @@ def stream():
         index += 1
 
 
+def num_documents(microbatch):
+    return int(microbatch.batch.documents.amax(1).sum())
+
+
 def test_a_step_holds_its_samples_and_their_targets(corpus):
     step = next(loader_of(corpus).steps(stream(), 16))
-    assert sum(len(part.batch.input_ids) for part in step) == 16
-    for part in step:
-        assert part.batch.input_ids.shape[1] % LENGTH_STEP == 0
-        assert part.slots is not None and len(part.slots.figures) == len(part.batch.tiles)
-        assert ((part.batch.labels != IGNORE_INDEX).sum(1) > 0).all()
+    documents, labels = step.batch.documents, step.batch.labels
+    assert num_documents(step) == 16 > len(documents)
+    assert documents.shape[1] % LENGTH_STEP == 0
+    assert step.slots is not None and len(step.slots.figures) == len(step.batch.tiles)
+    for row, asked in zip(documents, labels != IGNORE_INDEX, strict=True):
+        for number in row.unique():
+            assert asked[row == number].any() == (number != PADDING)
+
+
+def test_what_is_pointed_at_moves_with_its_document(corpus):
+    processor = Processor.from_directory(corpus / "processor")
+    alone = loader_of(corpus, point=Pointer(processor.tokenizer, 96, 6))
+    step = next(alone.steps(stream(), 16))
+    pointers, batch = step.pointers, step.batch
+    assert pointers is not None and int(batch.documents[pointers.rows].amax()) > 1
+    said = sorted(
+        (int(one.model_input.input_ids[place.position + 1]), one.model_input.input_ids[place.targets].tolist())
+        for sample in islice(stream(), 16)
+        for one in [alone._try(sample)]
+        if one is not None
+        for place in one.places
+    )
+    width = pointers.targets.shape[1]
+    assert said == sorted(
+        (int(batch.input_ids[row, position + 1]), batch.input_ids[row, :width][targets].tolist())
+        for row, position, targets in zip(pointers.rows, pointers.positions, pointers.targets, strict=True)
+    )
+    own = batch.documents[pointers.rows, pointers.positions]
+    assert (~pointers.targets | (batch.documents[pointers.rows, :width] == own[:, None])).all()
 
 
 def test_a_fault_skips_the_sample_and_is_counted(corpus):
@@ -56,23 +85,21 @@ def test_a_fault_skips_the_sample_and_is_counted(corpus):
         return whole.process(sample)
 
     loader = loader_of(corpus, faulty)
-    assert sum(len(part.batch.input_ids) for part in next(loader.steps(stream(), 8))) == 8
+    assert num_documents(next(loader.steps(stream(), 8))) == 8
     assert loader.skipped["picture"] == 8
 
 
 def test_large_pictures_are_thinned_out(corpus):
     loader = loader_of(corpus, large_share=0.0)
-    for part in islice(loader.steps(stream(), 12), 1):
-        assert all(len(row.batch.grids) and row.batch.grids[0].num_tiles == 1 for row in part)
+    grids = next(loader.steps(stream(), 12)).batch.grids
+    assert grids and all(grid.num_tiles == 1 for grid in grids)
 
 
 @given(st.lists(st.integers(1, 600), min_size=1, max_size=40))
-def test_the_cut_never_costs_more_than_no_cut(lengths):
-    lengths = sorted(lengths)
-    cut = best_cut(lengths)
-    groups = [group for group in (lengths[:cut], lengths[cut:]) if group]
-    cost = sum(len(group) * group[-1] + CALL_COST for group in groups)
-    assert cost <= len(lengths) * lengths[-1] + CALL_COST
+def test_rows_hold_every_sample_once_and_cost_no_more_than_one_a_sample(lengths):
+    rows = share_rows(lengths)
+    assert sorted(number for row in rows for number in row) == list(range(len(lengths)))
+    assert cost_of(rows, lengths) <= cost_of([[number] for number in range(len(lengths))], lengths)
 
 
 def test_a_transcript_tells_what_is_drawn():

@@ -31,6 +31,11 @@ class Place:
     targets: Tensor  # [T] bool
     even: bool = False  # equally at each target, so that the share of one tells how many there are
 
+    def after(self, num_tokens: int) -> Place:
+        """Return the place when so many tokens of other documents stand before it in its row."""
+        targets = torch.cat((torch.zeros(num_tokens, dtype=torch.bool), self.targets))
+        return replace(self, position=num_tokens + self.position, targets=targets)
+
 
 @dataclass(frozen=True)
 class Pointers:

@@ -1,4 +1,4 @@
-"""Run one stage: steps of microbatches, averaged over processes, logged, saved and resumed."""
+"""Run one stage: steps of one microbatch a process, averaged over processes, logged, saved and resumed."""
 
 from __future__ import annotations
 
@@ -69,21 +69,19 @@ class Trainer:
         with self._watcher() as watch:
             while self._progress() < 1:
                 began = time.monotonic()
-                microbatches = next(steps)
+                microbatch = next(steps)
                 waited_s = time.monotonic() - began
-                sums = self._train_step(microbatches)
+                sums = self._train_step(microbatch)
                 seconds = time.monotonic() - began
                 self.elapsed_s += seconds
                 watch(self._figures(sums, seconds, waited_s))
                 if self.step % self.config.save_every == 0 or self._progress() >= 1:
                     self._save()
 
-    def _train_step(self, microbatches: list[Microbatch]) -> Tally:
+    def _train_step(self, microbatch: Microbatch) -> Tally:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
-        for microbatch in microbatches:
-            loss = self._loss(microbatch, tally, backends)
-            loss.backward()
+        self._loss(microbatch, tally, backends).backward()
         extra = torch.tensor([*tally.values(), self.elapsed_s])
         flat = torch.cat((self.optimizer.gradients(), extra))
         if self.world_size > 1:
