@@ -1,5 +1,6 @@
 // The C interface. Sizes and addresses are checked by the Python side (vl2/kernels/native/*.py) before they come here.
 #include "language.h"
+#include "learned_experts.h"
 #include "vision.h"
 
 using namespace vl2;
@@ -52,6 +53,29 @@ void vl2_experts(const MlpWeights* mlp, const float* x, const int64_t* ids, cons
     const int64_t width = mlp->gate.num_inputs;
     std::memset(y, 0, rows * width * sizeof(float));
     experts.run(x, y, width);
+}
+
+int32_t vl2_has_tile_unit() { return has_tile_unit(); }
+
+// Only with a tile unit. out [M][width], before the sum over a token's choices.
+void vl2_learned_forward(const LearnedExperts* experts, uint16_t* out) {
+    std::lock_guard<std::mutex> lock(one_at_a_time);
+#if VL2_TILE_UNIT
+    each_expert(*experts, false, [&](ExpertLearner& learner, int64_t expert) { learner.forward(expert, out); });
+#else
+    (void)experts, (void)out;
+#endif
+}
+
+// Only with a tile unit. grad [N][width].
+void vl2_learned_backward(const LearnedExperts* experts, const uint16_t* grad, const LearnedGradients* found) {
+    std::lock_guard<std::mutex> lock(one_at_a_time);
+#if VL2_TILE_UNIT
+    each_expert(*experts, true,
+                [&](ExpertLearner& learner, int64_t expert) { learner.backward(expert, grad, *found); });
+#else
+    (void)experts, (void)grad, (void)found;
+#endif
 }
 
 // out [count][value_dim]; queries [count][key_dim], keys [slots][key_dim], values [slots][value_dim]; query i sees

@@ -21,6 +21,21 @@ class MlpWeights(Structure):
     _fields_ = [("gate", Weight), ("up", Weight), ("down", Weight)]
 
 
+class LearnedExperts(Structure):
+    """Experts that learn, and the rows that chose them (learned_experts.h)."""
+
+    _fields_ = [
+        *[(name, c_void_p) for name in ("x", "tokens", "weights", "ends", "gate", "up", "down", "gated", "raised")],
+        *[(name, c_int64) for name in ("num_experts", "width", "hidden")],
+    ]
+
+
+class LearnedGradients(Structure):
+    """Where their gradients go (learned_experts.h)."""
+
+    _fields_ = [(name, c_void_p) for name in ("gate", "up", "down", "x", "weights")]
+
+
 class Routing(Structure):
     """How a router chooses (router.h)."""
 
