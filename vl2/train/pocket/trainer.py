@@ -195,6 +195,7 @@ class Trainer:
             balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
             tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
             data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
+            num_steps=max(self.step, round(self.step / self._progress())),
             learning_rates={"matrices": self.config.muon_lr * scale, "others": self.config.adam_lr * scale},
             skipped=self.loader.skipped, others={**means, "softened": sums["softened"]},
         )  # fmt: skip

@@ -33,7 +33,7 @@ class LogLine:
     """
 
     step: int
-    num_steps: int | None = None  # of the whole run
+    num_steps: int | None = None  # of the whole run, as far as it can be foreseen
     steps: int = 1
     seconds: float | None = None  # of the run, over all its starts
     samples: float | None = None  # so far
