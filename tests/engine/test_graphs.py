@@ -15,8 +15,9 @@ from tests.engine.recorded import record
 from vl2.engine import graphs
 from vl2.engine.answer import generate
 from vl2.engine.cache import SCRAP_BLOCK, PagedCache
+from vl2.engine.decoder import Decoder, find_decoder
 from vl2.engine.engine import Engine, EngineSettings
-from vl2.engine.graphs import CudaCapture, DecodeGraphs, Step, decode_graphs
+from vl2.engine.graphs import CudaCapture, DecodeGraphs, Step
 from vl2.engine.request import Request
 from vl2.engine.runner import Runner
 from vl2.engine.sampler import SamplingSettings
@@ -54,9 +55,9 @@ def runner_of(model: VL2, dtype: torch.dtype = torch.float32) -> Runner:
 
 def graphed(runner: Runner, capture: graphs.Capture, least_slots: int = 8) -> DecodeGraphs:
     """Give a runner graphs, of which the smallest shows so few slots that sequences outgrow it."""
-    runner.graphs = DecodeGraphs(runner.model, runner.cache, capture)
-    runner.graphs.least_blocks = least_slots // BLOCK_SIZE
-    return runner.graphs
+    found = runner.decoder = DecodeGraphs(runner.model, runner.cache, capture)
+    found.least_blocks = least_slots // BLOCK_SIZE
+    return found
 
 
 def sequences() -> list[Sequence]:
@@ -87,7 +88,7 @@ def answer(runner: Runner) -> list[dict[int, torch.Tensor]]:
 def test_logits_and_cache_equal_those_of_the_ordinary_runner(name: str, capture: str) -> None:
     model = checkpoint(name)
     plain, ours = runner_of(model), runner_of(model)
-    assert plain.graphs is None  # nothing changes on a CPU
+    assert plain.decoder is None  # nothing changes on a CPU
     kept = graphed(ours, CAPTURES[capture])
     expected, found = answer(plain), answer(ours)
     for step, theirs in zip(found, expected, strict=True):
@@ -184,10 +185,10 @@ def test_the_engine_says_the_same(config: str) -> None:
 
 
 def test_graphs_are_for_cuda_and_kernels_that_never_wait() -> None:
-    def kept(device: str, *, is_capturable: bool) -> DecodeGraphs | None:
-        model = SimpleNamespace(backends=Backends(is_capturable=is_capturable))
+    def kept(device: str, *, is_capturable: bool) -> Decoder | None:
+        model = SimpleNamespace(backends=Backends(is_capturable=is_capturable), language=None)
         cache = SimpleNamespace(slots=SimpleNamespace(device=torch.device(device)), block_size=16)
-        return decode_graphs(model, cache)  # type: ignore[arg-type]
+        return find_decoder(model, cache)  # type: ignore[arg-type]
 
     assert kept("cpu", is_capturable=True) is None
     assert kept("cuda", is_capturable=False) is None

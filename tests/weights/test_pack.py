@@ -13,6 +13,7 @@ from vl2.core.errors import VL2Error
 from vl2.engine.cache import PagedCache
 from vl2.kernels.native.layers import Rows
 from vl2.kernels.native.library import library
+from vl2.kernels.native.packed import PackedWeight
 from vl2.model import VL2
 from vl2.weights import find_checkpoint, load_model
 from vl2.weights.pack import PackedLanguage, pack_model
@@ -141,12 +142,13 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
 
     def run(
         counts: list[int], starts: list[int], tables: torch.Tensor = good, slots: torch.Tensor = slots,
-        x: torch.Tensor = x, positions: int = 16,
+        x: torch.Tensor = x, positions: int = 16, head: PackedWeight | None = None,
     ) -> torch.Tensor:  # fmt: skip
         cos = torch.ones(positions, stack.rotated)
-        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots)
+        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots, head)
 
     run([3], [0])
+    run([3], [0], torch.tensor([[1, 99]], dtype=torch.int32))  # a block that no row looks at
     for wrong in (
         lambda: run([2], [0]),  # fewer rows than embeddings
         lambda: run([3], [14], positions=32),  # beyond the table
@@ -162,9 +164,34 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
         lambda: run([3], [0], slots=slots[:-1]),
         lambda: run([3], [0], x=x[:, :-1]),
         lambda: run([3], [0], positions=2),
+        lambda: run([3], [0], head=PackedWeight.from_float(torch.zeros(5, config.hidden_size - 1))),
     ):
         with pytest.raises(VL2Error):
             wrong()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize("name", ["a_tiny_mha", "b_small_mla"])
+def test_decode_is_a_forward_pass_of_one_token_a_row(name: str) -> None:
+    model: VL2 = pack_model(load_model(RECORDED / name / "checkpoint", dtype=torch.float32))
+    found = []
+    for way in ("forward", "decode"):
+        torch.manual_seed(0)
+        cache = PagedCache.empty(
+            model.config.language_config, num_blocks=6, dtype=torch.float32, device="cpu", block_size=8
+        )
+        cache.slots.normal_()  # what earlier tokens left
+        ids, starts, view = [7, 11, 5], [9, 0, 15], cache.view([[1, 3], [6], [4, 2]], 16)
+        if way == "decode":
+            logits = model.language.decode(ids, starts, view)
+        else:
+            embeds = model.language.embedding(torch.tensor(ids)[:, None])
+            places, ones = torch.tensor(starts)[:, None], torch.ones(3, 1, dtype=torch.long)
+            logits = model.logits(model.language(embeds, places, ones, view, model.backends).states)[:, 0]
+        found.append((logits, cache.slots))
+    (logits, slots), (theirs, their_slots) = found
+    assert torch.equal(logits, theirs) and logits.shape == (3, model.config.language_config.vocab_size)
+    assert torch.equal(slots, their_slots)
 
 
 def test_packed_documents_are_refused() -> None:

@@ -97,11 +97,5 @@ class DecodeGraphs:
         return step
 
 
-def decode_graphs(model: VL2, cache: PagedCache) -> DecodeGraphs | None:
-    """Return graphs for a model on CUDA whose kernels never wait for the host, None for any other."""
-    can_capture = cache.slots.device.type == "cuda" and model.backends.is_capturable
-    return DecodeGraphs(model, cache, CudaCapture()) if can_capture else None
-
-
 def _power_of_two(least: int) -> int:
     return 1 << (least - 1).bit_length()

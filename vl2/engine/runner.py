@@ -9,7 +9,7 @@ from torch import Tensor
 
 from vl2.core.batch import PADDING
 from vl2.engine.cache import PagedCache
-from vl2.engine.graphs import decode_graphs
+from vl2.engine.decoder import find_decoder
 from vl2.engine.scheduler import Chunk
 from vl2.model import VL2
 
@@ -19,7 +19,7 @@ class Runner:
 
     def __init__(self, model: VL2, cache: PagedCache) -> None:
         self.model, self.cache = model, cache
-        self.graphs = decode_graphs(model, cache)
+        self.decoder = find_decoder(model, cache)
 
     @torch.inference_mode()
     def run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
@@ -39,8 +39,8 @@ class Runner:
         # microseconds
         device = self.cache.slots.device
         length = max(chunk.num_tokens for chunk in chunks)
-        if self.graphs is not None and length == 1 and not any(c.sequence.number in embeds for c in chunks):
-            lines = self.graphs.run(chunks).split(1)  # each [1, V]
+        if self.decoder is not None and length == 1 and not any(c.sequence.number in embeds for c in chunks):
+            lines = self.decoder.run(chunks).split(1)  # each [1, V]
             return {c.sequence.number: line for c, line in zip(chunks, lines, strict=True) if c.is_last}
         positions = torch.tensor([[*range(c.start, c.start + length)] for c in chunks], device=device)  # [n, T]
         documents = torch.tensor(

@@ -91,6 +91,13 @@ class PackedLanguage(nn.Module):
         out[real] = self.stack.run(embeds[real], table, rows, slots)
         return Hidden(out, {})
 
+    def decode(self, ids: Sequence[int], starts: Sequence[int], cache: CacheView) -> Tensor:
+        """Return the logits [B, V] behind one token a row, at position starts[b] of row b, and write the cache."""
+        slots, tables, block_size = self._room([1] * len(ids), cache)
+        rows = Rows([1] * len(ids), starts, tables, block_size)
+        embeds = self.embedding(torch.tensor(ids))  # [B, D]
+        return self.stack.run(embeds, self._table(rows.end), rows, slots, self.head.packed)
+
     def _table(self, count: int) -> RopeTable:
         """Return the rotary table [P, Dr] of at least `count` positions."""
         if len(self._rope[0]) < count:

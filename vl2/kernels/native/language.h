@@ -46,9 +46,21 @@ struct Step {
     const Rows* sequences;
     const float *cos, *sin;  // [positions][rotated dim]
     void* cache;             // [layers][slots][width of a slot]
-    int64_t layer_bytes, slot_bytes, block_size;
+    int64_t layer_bytes, slot_bytes, block_size, num_slots;
     int32_t cache_format, cache_group;
+    const Weight* head;  // or null
+    float* logits;       // [rows][head.rows]
 };
+
+// Whether the tables name blocks of the cache alone, as far as they are read.
+inline bool fits_cache(const Step& step) {
+    for (int64_t s = 0; s < step.num_sequences; s++) {
+        const Rows& rows = step.sequences[s];
+        for (int64_t block = 0; block * step.block_size < rows.position + rows.count; block++)
+            if (rows.table[block] < 0 || (rows.table[block] + int64_t(1)) * step.block_size > step.num_slots) return false;
+    }
+    return true;
+}
 
 constexpr int64_t ABSORB_BELOW = 8;  // of so few tokens each looks straight into the cache; see vl2/model/attention.py
 

@@ -13,7 +13,7 @@ from vl2.core.errors import VL2Error
 from vl2.kernels.cache_entry import entry_bytes, entry_group
 from vl2.kernels.native import structs
 from vl2.kernels.native.library import kernels
-from vl2.kernels.native.packed import BFLOAT16, FLOAT32, INT8
+from vl2.kernels.native.packed import BFLOAT16, FLOAT32, INT8, PackedWeight
 
 MOST_ROTATED = 256  # language.h, MOST_DIM
 CACHE_FORMATS = {torch.float32: FLOAT32, torch.bfloat16: BFLOAT16, torch.int8: INT8}
@@ -50,13 +50,15 @@ class LanguageStack:
         self.slot_width = shape.rank + shape.rope if shape.is_latent else 2 * heads
         self.slot_parts = (shape.rank, shape.rope) if shape.is_latent else (shape.head_dim,)
 
-    def run(self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> Tensor:
+    def run(
+        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor, head: PackedWeight | None = None
+    ) -> Tensor:
         """Return the states [R, D] behind the last norm for embeddings x [R, D], and write the cache.
 
-        `table` holds cosines and sines [P, Dr] of positions 0 .. P - 1 in float32, `slots` [layers, slots, W] is the
-        cache. Raises VL2Error when sizes do not fit.
+        With a `head` [V, D] return the logits [R, V] instead. `table` holds cosines and sines [P, Dr] of positions
+        0 .. P - 1 in float32, `slots` [layers, slots, W] is the cache. Raises VL2Error when sizes do not fit.
         """
-        self._check(x, table, rows, slots)
+        self._check(x, table, rows, slots, head)
         states = x.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
         sequences = (structs.Rows * len(rows.counts))()
         address, step, first = rows.tables.data_ptr(), rows.tables.stride(0) * rows.tables.element_size(), 0
@@ -66,13 +68,21 @@ class LanguageStack:
         call = structs.Step(
             states.data_ptr(), len(states), len(sequences), sequences, table[0].data_ptr(), table[1].data_ptr(),
             slots.data_ptr(), slots.stride(0) * slots.element_size(), slots.stride(1) * slots.element_size(),
-            rows.block_size, CACHE_FORMATS[slots.dtype],
+            rows.block_size, slots.shape[1], CACHE_FORMATS[slots.dtype],
             entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0,
         )  # fmt: skip
-        kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(call))
-        return states
+        out = states
+        if head is not None:
+            out = torch.empty(len(states), head.shape[0])
+            call.head, call.logits = ctypes.pointer(head.struct()), out.data_ptr()
+        if not kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(call)):
+            edges = [int(edge) for edge in rows.tables.aminmax()]
+            raise VL2Error("block tables", "name blocks outside the cache", got=edges)
+        return out
 
-    def _check(self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> None:
+    def _check(
+        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor, head: PackedWeight | None
+    ) -> None:
         """Nothing that C++ reads or writes may lie outside its tensor."""
         count, tables = sum(rows.counts), rows.tables
         if x.shape != (count, self.shape.width) or x.device.type != "cpu" or min(rows.counts) < 1:
@@ -93,9 +103,8 @@ class LanguageStack:
             raise VL2Error("block tables", "do not fit", got=list(tables.shape), expected=expected)
         if min(rows.starts) < 0:
             raise VL2Error("positions", "start below 0", got=min(rows.starts))
-        low, high = (int(edge) for edge in tables.aminmax())
-        if low < 0 or (high + 1) * rows.block_size > slots.shape[1]:
-            raise VL2Error("block tables", "name blocks outside the cache", got=[low, high])
+        if head is not None and head.shape[1:] != (self.shape.width,):
+            raise VL2Error("head", "does not fit", got=list(head.shape), expected=["vocabulary", self.shape.width])
 
 
 class VisionStack:

@@ -92,10 +92,14 @@ void vl2_attention(int32_t format, const float* queries, const float* keys, cons
         [&](int64_t i) { return out + i * value_dim; });
 }
 
-void vl2_language(const Language* model, const Step* step) {
+// Returns 0, and has computed nothing, when a block table leads out of the cache.
+int32_t vl2_language(const Language* model, const Step* step) {
+    if (!fits_cache(*step)) return 0;
     std::lock_guard<std::mutex> lock(one_at_a_time);
     static LanguageRun run;
     run.run(*model, *step);
+    if (step->head != nullptr) all_rows(*step->head, step->x, step->num_rows, step->logits);
+    return 1;
 }
 
 void vl2_vision(const Vision* model, float* x, int64_t tiles) {

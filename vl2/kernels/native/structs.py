@@ -82,7 +82,8 @@ class Step(Structure):
     _fields_ = [
         ("x", c_void_p), ("num_rows", c_int64), ("num_sequences", c_int64), ("sequences", POINTER(Rows)),
         ("cos", c_void_p), ("sin", c_void_p), ("cache", c_void_p), ("layer_bytes", c_int64), ("slot_bytes", c_int64),
-        ("block_size", c_int64), ("cache_format", c_int32), ("cache_group", c_int32),
+        ("block_size", c_int64), ("num_slots", c_int64), ("cache_format", c_int32), ("cache_group", c_int32),
+        ("head", POINTER(Weight)), ("logits", c_void_p),
     ]  # fmt: skip
 
 
