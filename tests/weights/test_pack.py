@@ -92,24 +92,30 @@ def test_a_row_is_the_same_bit_for_bit_whatever_else_is_computed(name: str) -> N
 def test_a_cache_of_eight_bits_is_the_same_as_its_twin(name: str) -> None:
     """Steps of a few tokens look straight into the cache, in float32 throughout."""
     directory = find_checkpoint("pocket") if name == "pocket" else RECORDED / name / "checkpoint"
-    whole, found = batch(), []
-    real = whole.documents.bool()
+    whole, found, tables = batch(), [], [[1, 3, 5], [6, 4, 2]]
     for is_packed in (False, True):
         model = load_model(directory, dtype=torch.float32)
         model = pack_model(model) if is_packed else model
         cache = PagedCache.empty(model.config.language_config, num_blocks=6, dtype=torch.int8, device="cpu")
         logits = [
-            model(part(whole, start, min(start + 5, 37)), cache.view([[1, 3, 5], [6, 4, 2]], min(start + 5, 37))).logits
+            model(part(whole, start, min(start + 5, 37)), cache.view(tables, min(start + 5, 37))).logits
             for start in range(0, 37, 5)
         ]
-        found.append((torch.cat(logits, dim=1)[real], cache.slots))
+        found.append((torch.cat(logits, dim=1), cache.slots))
     (plain, twin), (packed, slots) = found
-    # a number that lies between two codes may fall to either side: one code of thousands, and what follows from it
     width = model.config.language_config.cache_width
-    differ = (slots[:, 16:, :width].int() - twin[:, 16:, :width].int()).abs()  # the scrap block is nobody's
+    differ = (slots[:, :, :width].int() - twin[:, :, :width].int()).abs()
+    differ[:, : cache.block_size] = 0  # the scrap block is nobody's
+    # a number that lies between two codes may fall to either side, one of thousands; later layers see what it did
     assert differ.max() <= 1
-    assert differ.float().mean() < 1e-4
-    assert (packed - plain).pow(2).mean().sqrt() < 1e-3
+    shares = differ.float().mean(dim=(1, 2))  # [layers]
+    assert max(shares[: 1 + int((shares > 0).int().argmax())]) < 1e-4
+    # tokens that see no such number are the same
+    places = cache.view(tables, 37).places  # [B, T]
+    is_same = differ.sum(dim=(0, 2))[places].cumsum(1) == 0
+    chosen = whole.documents.bool() & is_same
+    assert chosen.sum() > 40
+    assert (packed - plain)[chosen].abs().max() < TOLERANCE
 
 
 @torch.inference_mode()

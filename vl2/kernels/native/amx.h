@@ -72,7 +72,7 @@ inline void call_memory(const uint8_t* from, int64_t ahead) {
 
 // out [weights][rows][16] = a [cols/32][rows][16 pairs] * w [weights][cols/32][16 pairs][16 lanes]; rows at most 32.
 // Memory is called for weights `ahead` bytes away; 0: they are at hand.
-inline void dot_tiles(const uint16_t* const* w, int num_weights, const uint32_t* a, int rows, int64_t cols,
+inline void dot_tiles(const uint16_t* const* w, int num_weights, const Pair* a, int rows, int64_t cols,
                       int64_t ahead, float* out) {
     constexpr int64_t STEP = UNIT_WORDS * 2 * LANES;
     const bool is_pair = num_weights == 2, is_tall = rows > UNIT_ROWS;
@@ -191,7 +191,7 @@ void dot_int_tiles(const uint8_t* w, const uint16_t* scales, const IntBlock& x, 
 #else
 
 inline bool has_tile_unit() { return false; }
-inline void dot_tiles(const uint16_t* const*, int, const uint32_t*, int, int64_t, int64_t, float*) {}
+inline void dot_tiles(const uint16_t* const*, int, const Pair*, int, int64_t, int64_t, float*) {}
 template <bool FOUR_BITS, bool SPLIT>
 void dot_int_tiles(const uint8_t*, const uint16_t*, const IntBlock&, int64_t, float*) {}
 

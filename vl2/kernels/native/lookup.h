@@ -51,7 +51,7 @@ struct Cache {
             const float inverse = scale == 0 ? 0.0f : 1.0f / widen(scale);
             for (int64_t i = first; i < first + group; i += LANES) {
                 const F32 whole = (load<F32>(from + i) * inverse + magic) - magic;
-                store(to + i, __builtin_convertvector(__builtin_convertvector(whole, I32), I8));
+                store(to + i, to_bytes(to_int(whole)));
             }
         }
     }
@@ -69,9 +69,9 @@ struct Span {
 inline F32 read_some(const float* from, int64_t left) { return load_some(from, left); }
 inline F32 read_some(const uint16_t* from, int64_t left) {
     if (left >= LANES) return widen16(from);
-    F32 found = {};
+    float found[LANES] = {};
     for (int64_t lane = 0; lane < left; lane++) found[lane] = widen(from[lane]);
-    return found;
+    return load<F32>(found);
 }
 
 inline F32 read16(const int8_t* from) { return to_float(to_int(load<I8>(from))); }

@@ -42,7 +42,9 @@ struct Weight {
     }
 };
 
-constexpr int FLOAT_ROWS = 12, INT_ROWS = 8;  // of a block: as many as the registers hold
+// Rows of a block and tiles that it meets at once: as many as the registers hold.
+constexpr int FLOAT_ROWS = HAS_MANY_REGISTERS ? 12 : 6, INT_ROWS = HAS_MANY_REGISTERS ? 8 : 4;
+constexpr int MOST_TILES = HAS_MANY_REGISTERS ? 2 : 1;
 constexpr int MOST_ROWS = TILE_BLOCK_ROWS;
 // Rows of integers that the tile unit is not worth setting up for, measured on a Xeon.
 inline int few_rows(int input_bits) { return input_bits > 8 ? 4 : 8; }
@@ -52,7 +54,7 @@ struct Packed {
     int32_t format = FLOAT32, group = 0, input_bits = 0;
     int64_t rows = 0, cols = 0;
     std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
-    std::vector<uint32_t> pairs;   // BFLOAT16: [block][words][rows]
+    std::vector<Pair> pairs;       // BFLOAT16: [block][words][rows]
     std::vector<int32_t> high, low;  // INT: [block][words][rows], four bytes each; 15 bits are 128 * high + low
     std::vector<int32_t> offsets;  // INT: [block][groups][rows], what the sums are too large by: weights are not signed
     bool is_tiled = false;         // words stand as the tile unit reads them: [block][words/16][rows][16]
@@ -110,18 +112,17 @@ struct Packed {
         for (int i = 0; i < num_words; i++) block[(word + i) * count + m] = from[i];
     }
 
-    void fill_pairs(uint32_t* block, int m, int count, const float* from, int64_t num_inputs) {
+    void fill_pairs(Pair* block, int m, int count, const float* from, int64_t num_inputs) {
         int64_t k = 0;
         for (; k + LANES <= num_inputs; k += LANES) {
-            uint32_t found[LANES / 2];
-            store(found, narrow16(load<F32>(from + k)));
+            Pair found[LANES / 2];
+            to_pairs(load<F32>(from + k), found);
             place(block, k / 2, m, count, found, LANES / 2);
         }
-        for (; k < cols; k += 2) {
-            const uint32_t first = k < num_inputs ? narrow(from[k]) : 0;
-            const uint32_t second = k + 1 < num_inputs ? narrow(from[k + 1]) : 0;
-            const uint32_t pair = first | second << 16;
-            place(block, k / 2, m, count, &pair, 1);
+        for (; k < cols; k += LANES) {
+            Pair found[LANES / 2];
+            to_pairs(load_some(from + k, std::max(num_inputs - k, int64_t(0))), found);
+            place(block, k / 2, m, count, found, int(std::min(cols - k, int64_t(LANES)) / 2));
         }
     }
 
@@ -146,12 +147,12 @@ struct Packed {
             const float top = largest(most), inverse = top > 0 ? limit / top : 0;
             I32 total = {};
             for (int i = 0; i < parts; i++) {
-                const I32 whole = __builtin_convertvector((values[i] * inverse + magic) - magic, I32);
+                const I32 whole = to_int((values[i] * inverse + magic) - magic);
                 const I32 upper = is_split ? (whole + 64) >> 7 : whole;
                 total += whole;
                 int32_t uppers[4], lowers[4];
-                store(uppers, __builtin_convertvector(upper, I8));
-                store(lowers, __builtin_convertvector(whole - upper * 128, I8));
+                store(uppers, to_bytes(upper));
+                store(lowers, to_bytes(whole - upper * 128));
                 const int64_t word = (g * group + i * LANES) / 4;
                 place(highs, word, m, count, uppers, LANES / 4);
                 if (is_split) place(lows, word, m, count, lowers, LANES / 4);
@@ -186,7 +187,7 @@ template <int ROWS, int TILES> void dot_float32(const float* const* w, const flo
     for (int64_t k = 0; k < cols; k++) {
         for (int t = 0; t < TILES; t++) {
             const F32 column = load<F32>(w[t] + k * LANES);
-            for (int m = 0; m < ROWS; m++) acc[t][m] += column * a[k * ROWS + m];
+            for (int m = 0; m < ROWS; m++) acc[t][m] = add_product(acc[t][m], column, splat(a[k * ROWS + m]));
         }
     }
     for (int t = 0; t < TILES; t++)
@@ -194,7 +195,7 @@ template <int ROWS, int TILES> void dot_float32(const float* const* w, const flo
 }
 
 template <int ROWS, int TILES>
-void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, const Stretch& stretch, float* out) {
+void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const Stretch& stretch, float* out) {
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
         for (int t = 0; t < TILES; t++) {
@@ -207,7 +208,6 @@ void dot_bfloat16(const uint16_t* const* w, const uint32_t* a, int64_t cols, con
         for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
 }
 
-// The high nibble of a byte is left where it is, sixteen times its value, until its group is summed.
 template <int ROWS, bool FOUR_BITS, bool SPLIT>
 void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
              const int32_t* offsets, int64_t cols, int group, const Stretch& stretch, float* out) {
@@ -222,11 +222,12 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
             stretch.call(w);
             const I32 bytes = load<I32>(w);
             for (int q = 0; q < QUADS; q++) {
-                const I32 quad = !FOUR_BITS ? bytes : bytes & (q == 0 ? 0x0f0f0f0f : int32_t(0xf0f0f0f0));
+                const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
+                const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
                 const int chain = FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
                 for (int m = 0; m < ROWS; m++) {
-                    tops[chain][m] = dot_quad(tops[chain][m], quad, high[m]);
-                    if constexpr (SPLIT) bottoms[chain][m] = dot_quad(bottoms[chain][m], quad, low[m]);
+                    tops[chain][m] = dot(tops[chain][m], quad, high[m]);
+                    if constexpr (SPLIT) bottoms[chain][m] = dot(bottoms[chain][m], quad, low[m]);
                 }
                 high += ROWS;
                 if constexpr (SPLIT) low += ROWS;
@@ -234,9 +235,9 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
         }
         const F32 scale = widen16(scales + g * LANES);
         for (int m = 0; m < ROWS; m++) {
-            const I32 top = tops[0][m] + (FOUR_BITS ? tops[1][m] >> 4 : tops[1][m]);
-            const I32 bottom = bottoms[0][m] + (FOUR_BITS ? bottoms[1][m] >> 4 : bottoms[1][m]);
-            acc[m] += to_float(SPLIT ? (top << 7) + bottom : top) * (scale * steps[g * ROWS + m]);
+            const I32 top = tops[0][m] + (FOUR_BITS ? tops[1][m] >> HIGH_SHIFT : tops[1][m]);
+            const I32 bottom = bottoms[0][m] + (FOUR_BITS ? bottoms[1][m] >> HIGH_SHIFT : bottoms[1][m]);
+            acc[m] = add_product(acc[m], to_float(SPLIT ? (top << 7) + bottom : top), scale * steps[g * ROWS + m]);
         }
     }
     for (int m = 0; m < ROWS; m++) store(out + m * LANES, acc[m]);
@@ -256,12 +257,13 @@ void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, 
     if (x.format == FLOAT32) {
         const float* w[2] = {(const float*)data[0], (const float*)data[1]};
         const float* a = x.floats.data() + first * cols;
-        num_tiles == 2 ? dot_float32<ROWS, 2>(w, a, cols, out) : dot_float32<ROWS, 1>(w, a, cols, out);
+        if (num_tiles == MOST_TILES) return dot_float32<ROWS, MOST_TILES>(w, a, cols, out);
+        for (int t = 0; t < num_tiles; t++) dot_float32<ROWS, 1>(w + t, a, cols, out + t * ROWS * LANES);
     } else if (x.format == BFLOAT16) {
         const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
-        const uint32_t* a = x.pairs.data() + first * cols / 2;
-        const auto dot = num_tiles == 2 ? dot_bfloat16<ROWS, 2> : dot_bfloat16<ROWS, 1>;
-        dot(w, a, cols, stretch, out);
+        const Pair* a = x.pairs.data() + first * cols / 2;
+        if (num_tiles == MOST_TILES) return dot_bfloat16<ROWS, MOST_TILES>(w, a, cols, stretch, out);
+        for (int t = 0; t < num_tiles; t++) dot_bfloat16<ROWS, 1>(w + t, a, cols, stretch, out + t * ROWS * LANES);
     } else if constexpr (ROWS <= INT_ROWS) {
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
         for (int t = 0; t < num_tiles; t++) {
