@@ -215,16 +215,17 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
     const int num_loads = group / 4 / QUADS;
     F32 acc[ROWS] = {};
     for (int64_t g = 0; g < cols / group; g++) {
-        // even and odd loads apart: one chain of sums would wait for itself
+        // even and odd loads apart where registers allow: one chain of sums would wait for itself
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
         for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
             stretch.call(w);
             const I32 bytes = load<I32>(w);
+#pragma GCC unroll 2
             for (int q = 0; q < QUADS; q++) {
                 const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
                 const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
-                const int chain = FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
+                const int chain = !HAS_MANY_REGISTERS ? 0 : FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
                 for (int m = 0; m < ROWS; m++) {
                     tops[chain][m] = dot(tops[chain][m], quad, high[m]);
                     if constexpr (SPLIT) bottoms[chain][m] = dot(bottoms[chain][m], quad, low[m]);
