@@ -106,10 +106,11 @@ def test_a_cache_of_eight_bits_is_the_same_as_its_twin(name: str) -> None:
     width = model.config.language_config.cache_width
     differ = (slots[:, :, :width].int() - twin[:, :, :width].int()).abs()
     differ[:, : cache.block_size] = 0  # the scrap block is nobody's
-    # a number that lies between two codes may fall to either side, one of thousands; later layers see what it did
+    # A number that lies between two codes may fall to either side: sums differ by 5e-7, and a code is 0.02 wide, so one
+    # in 20,000 does. Later layers see what it did. There are 12,288 numbers a layer: a few may.
     assert differ.max() <= 1
     shares = differ.float().mean(dim=(1, 2))  # [layers]
-    assert max(shares[: 1 + int((shares > 0).int().argmax())]) < 1e-4
+    assert max(shares[: 1 + int((shares > 0).int().argmax())]) < 5e-4
     # tokens that see no such number are the same
     places = cache.view(tables, 37).places  # [B, T]
     is_same = differ.sum(dim=(0, 2))[places].cumsum(1) == 0

@@ -193,6 +193,23 @@ VL2_INLINE I32 dot_quad(I32 acc, I32 w, int32_t a) {
     return acc;
 }
 
+// The same with four numbers of 16 bits: pairs of the even and of the odd ones.
+#if defined(__AVX2__) && !defined(__AVXVNNI__)
+constexpr bool HAS_WIDE_QUADS = true;  // a number of 15 bits is multiplied at once, not as two bytes
+VL2_INLINE I32 dot_wide(I32 acc, I32 w, int32_t even, int32_t odd) {
+    EACH_PART {
+        const __m256i bytes = (__m256i)w.part[p];
+        const __m256i first = _mm256_madd_epi16(_mm256_and_si256(bytes, _mm256_set1_epi16(255)), _mm256_set1_epi32(even));
+        const __m256i second = _mm256_madd_epi16(_mm256_srli_epi16(bytes, 8), _mm256_set1_epi32(odd));
+        acc.part[p] += (I32::Part)first + (I32::Part)second;
+    }
+    return acc;
+}
+#else
+constexpr bool HAS_WIDE_QUADS = false;
+VL2_INLINE I32 dot_wide(I32 acc, I32, int32_t, int32_t) { return acc; }
+#endif
+
 // The same with the nibbles of w, of which products of bytes fit 16 bits.
 constexpr int HIGH_SHIFT = 0;  // of what high_nibbles returns, to the left
 VL2_INLINE I32 low_nibbles(I32 bytes) { return bytes & 0x0f0f0f0f; }

@@ -76,6 +76,9 @@ VL2_INLINE I32 dot_quad(I32 acc, I32 w, int32_t a) {
 #endif
 }
 
+constexpr bool HAS_WIDE_QUADS = false;  // see lanes.h
+VL2_INLINE I32 dot_wide(I32 acc, I32, int32_t, int32_t) { return acc; }
+
 // The same with the nibbles of w: low ones as they are, high ones sixteen times their value, until they are summed.
 constexpr int HIGH_SHIFT = 4;
 VL2_INLINE I32 low_nibbles(I32 bytes) { return bytes & 0x0f0f0f0f; }

@@ -55,7 +55,8 @@ struct Packed {
     int64_t rows = 0, cols = 0;
     std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
     std::vector<Pair> pairs;       // BFLOAT16: [block][words][rows]
-    std::vector<int32_t> high, low;  // INT: [block][words][rows], four bytes each; 15 bits are 128 * high + low
+    // INT: [block][words][rows], four bytes each; 15 bits are 128 * high + low, or wide: even numbers high, odd ones low
+    std::vector<int32_t> high, low;
     std::vector<int32_t> offsets;  // INT: [block][groups][rows], what the sums are too large by: weights are not signed
     bool is_tiled = false;         // words stand as the tile unit reads them: [block][words/16][rows][16]
     int block_rows = FLOAT_ROWS;
@@ -126,6 +127,23 @@ struct Packed {
         }
     }
 
+    // Sixteen numbers of 15 bits as a product takes them.
+    static void part(I32 whole, int32_t* uppers, int32_t* lowers) {
+        if constexpr (HAS_WIDE_QUADS) {
+            int32_t numbers[LANES];
+            store(numbers, whole);
+            for (int i = 0; i < LANES / 4; i++) {
+                const int32_t* four = numbers + 4 * i;
+                uppers[i] = (four[0] & 0xffff) | int32_t(uint32_t(four[2]) << 16);
+                lowers[i] = (four[1] & 0xffff) | int32_t(uint32_t(four[3]) << 16);
+            }
+        } else {
+            const I32 upper = (whole + 64) >> 7;
+            store(uppers, to_bytes(upper));
+            store(lowers, to_bytes(whole - upper * 128));
+        }
+    }
+
     // 15 bits a value, scaled by group, in two signed bytes: next to no error, and both bytes fit the integer product.
     // 8 bits in one byte take half the work.
     void fill_ints(int64_t first_row, int m, int count, const float* from, int64_t num_inputs) {
@@ -148,11 +166,9 @@ struct Packed {
             I32 total = {};
             for (int i = 0; i < parts; i++) {
                 const I32 whole = to_int((values[i] * inverse + magic) - magic);
-                const I32 upper = is_split ? (whole + 64) >> 7 : whole;
                 total += whole;
                 int32_t uppers[4], lowers[4];
-                store(uppers, to_bytes(upper));
-                store(lowers, to_bytes(whole - upper * 128));
+                is_split ? part(whole, uppers, lowers) : store(uppers, to_bytes(whole));
                 const int64_t word = (g * group + i * LANES) / 4;
                 place(highs, word, m, count, uppers, LANES / 4);
                 if (is_split) place(lows, word, m, count, lowers, LANES / 4);
@@ -212,12 +228,13 @@ template <int ROWS, bool FOUR_BITS, bool SPLIT>
 void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
              const int32_t* offsets, int64_t cols, int group, const Stretch& stretch, float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
+    constexpr bool IS_WIDE = SPLIT && HAS_WIDE_QUADS, HAS_BOTTOMS = SPLIT && !IS_WIDE;
     const int num_loads = group / 4 / QUADS;
     F32 acc[ROWS] = {};
     for (int64_t g = 0; g < cols / group; g++) {
         // even and odd loads apart where registers allow: one chain of sums would wait for itself
         I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
-        for (int m = 0; m < ROWS; m++) (SPLIT ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
+        for (int m = 0; m < ROWS; m++) (HAS_BOTTOMS ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
         for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
             stretch.call(w);
             const I32 bytes = load<I32>(w);
@@ -227,8 +244,9 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
                 const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
                 const int chain = !HAS_MANY_REGISTERS ? 0 : FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
                 for (int m = 0; m < ROWS; m++) {
-                    tops[chain][m] = dot(tops[chain][m], quad, high[m]);
-                    if constexpr (SPLIT) bottoms[chain][m] = dot(bottoms[chain][m], quad, low[m]);
+                    tops[chain][m] = IS_WIDE ? dot_wide(tops[chain][m], quad, high[m], low[m])
+                                             : dot(tops[chain][m], quad, high[m]);
+                    if constexpr (HAS_BOTTOMS) bottoms[chain][m] = dot(bottoms[chain][m], quad, low[m]);
                 }
                 high += ROWS;
                 if constexpr (SPLIT) low += ROWS;
@@ -238,7 +256,7 @@ void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, cons
         for (int m = 0; m < ROWS; m++) {
             const I32 top = tops[0][m] + (FOUR_BITS ? tops[1][m] >> HIGH_SHIFT : tops[1][m]);
             const I32 bottom = bottoms[0][m] + (FOUR_BITS ? bottoms[1][m] >> HIGH_SHIFT : bottoms[1][m]);
-            acc[m] = add_product(acc[m], to_float(SPLIT ? (top << 7) + bottom : top), scale * steps[g * ROWS + m]);
+            acc[m] = add_product(acc[m], to_float(HAS_BOTTOMS ? (top << 7) + bottom : top), scale * steps[g * ROWS + m]);
         }
     }
     for (int m = 0; m < ROWS; m++) store(out + m * LANES, acc[m]);
