@@ -115,7 +115,7 @@ def test_a_cache_of_eight_bits_is_the_same_as_its_twin(name: str) -> None:
     places = cache.view(tables, 37).places  # [B, T]
     is_same = differ.sum(dim=(0, 2))[places].cumsum(1) == 0
     chosen = whole.documents.bool() & is_same
-    assert chosen.sum() > 40
+    assert chosen.sum() > 10
     assert (packed - plain)[chosen].abs().max() < TOLERANCE
 
 
