@@ -2,7 +2,7 @@
 // register holds in memory, and every operation on them passes through it. Included by simd.h.
 #pragma once
 
-#if defined(__AVX2__)
+#if defined(__AVX__)
 #include <immintrin.h>
 #endif
 
