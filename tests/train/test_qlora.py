@@ -86,7 +86,7 @@ def test_outputs_and_gradients_are_those_of_an_adapter_on_the_dequantised_weight
         logits.log_softmax(-1)[..., 7].mean().backward()
         found.append((logits.detach(), {name: (one.down.grad, one.up.grad) for name, one in changes.items()}))
     (ours, ours_grads), (theirs, theirs_grads) = found
-    assert (ours - theirs).abs().max() < 1e-4
+    assert (ours - theirs).abs().max() < 2e-5 * theirs.abs().max()  # float32, whatever the processor adds up first
     assert ours_grads.keys() == theirs_grads.keys()
     for name, sides in theirs_grads.items():
         for mine, wanted in zip(ours_grads[name], sides, strict=True):
