@@ -108,6 +108,6 @@ def test_pocket_stays_within_its_plan(native: str):
     found = json.loads(done.stdout)
     assert (found["num_images"], found["image_tokens"]) == (32, 2720)
     assert found["grown_mb"] <= found["planned_mb"]
-    if native == "0":  # what the sums describe; the native kernels need less
-        # 75 to 80 MB of 159, by what PyTorch keeps for its products on a processor
-        assert found["planned_mb"] <= 2.25 * found["grown_mb"]
+    if native == "0":  # what the sums describe; the native kernels need less, and so do first calls on some processors
+        sums = found["planned_mb"] - request_plan.FIRST_CALLS_BYTES / MB
+        assert sums <= 1.75 * found["grown_mb"]

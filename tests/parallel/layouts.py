@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from tests.parallel.toy import NUM_MICROBATCHES, NUM_UNITS, OBJECTIVE, Expected, Load, Step, alone, toy
+from tests.processes import start
 from vl2.core.batch import Batch
 from vl2.parallel.apply import ParallelModel, parallelize
 from vl2.parallel.mesh import Meshes
@@ -146,7 +146,7 @@ def differences(folder: Path, attention: str, names: list[str]) -> dict[str, lis
 
 def on_four(work: Callable[..., None], folder: Path, *arguments: object) -> None:
     """Call `work(rank, folder, *arguments)` in four processes that form a group."""
-    mp.start_processes(_begin, (work, str(folder), *arguments), nprocs=WORLD, start_method="spawn")
+    start(_begin, work, str(folder), *arguments, count=WORLD)
 
 
 def _begin(rank: int, work: Callable[..., None], folder: str, *arguments: object) -> None:

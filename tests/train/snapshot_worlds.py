@@ -13,12 +13,12 @@ from typing import Any
 
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
 from tests.parallel.layouts import own
 from tests.parallel.toy import OBJECTIVE, Step, toy_config
+from tests.processes import start
 from vl2.data.lane_state import LaneState, StreamState
 from vl2.model import VL2
 from vl2.parallel.apply import ParallelModel, parallelize
@@ -32,7 +32,7 @@ LANES = list(range(NUM_LANES))
 
 def spawn(work: Callable[..., None], folder: Path, nprocs: int, *arguments: object) -> None:
     """Call `work(rank, folder, *arguments)` in so many processes."""
-    mp.start_processes(_begin, (work, str(folder), *arguments), nprocs=nprocs, start_method="spawn")
+    start(_begin, work, str(folder), *arguments, count=nprocs)
 
 
 def _begin(rank: int, work: Callable[..., None], folder: str, *arguments: object) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.multiprocessing as mp
 from torch import Tensor
 
+from tests.processes import start
 from tests.train.variants import toy_config
 from vl2.model import PRESETS, VL2, VL2Config
 from vl2.train.run import train
@@ -65,7 +65,7 @@ def tensors_of(snapshot: Path) -> dict[str, Tensor]:
 
 def train_on_two(jobs: list[tuple[Path, list[str]]]) -> None:
     """Train recipes one after the other, on the same two processes."""
-    mp.start_processes(_train_all, (_free_ports(len(jobs)), jobs), nprocs=2, start_method="spawn")
+    start(_train_all, _free_ports(len(jobs)), jobs, count=2)
 
 
 def _train_all(rank: int, ports: list[int], jobs: list[tuple[Path, list[str]]]) -> None:

@@ -7,12 +7,12 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 from torch.utils.checkpoint import checkpoint
 
+from tests.processes import start
 from tests.train.variants import toy_config
 from vl2.core.batch import PADDING, Batch
 from vl2.core.errors import ConfigError
@@ -203,7 +203,7 @@ def sharded_worker(rank: int, folder: str) -> None:
 
 
 def test_a_sharded_bias_moves_as_a_whole_one(tmp_path):
-    mp.spawn(sharded_worker, args=(str(tmp_path),), nprocs=2)
+    start(sharded_worker, str(tmp_path), count=2)
     expected = 1e-3 * torch.tensor([-1.0, 0, 1, -1, 1, 1, 1, 1])  # loads 3, 1, 0, 4, and a mean of 1
     for rank in range(2):
         torch.testing.assert_close(torch.load(tmp_path / f"{rank}.pt"), expected)

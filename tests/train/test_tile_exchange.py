@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import torch
 import torch.distributed as dist
-import torch.multiprocessing as mp
 from torch import Tensor, nn
 
+from tests.processes import start
 from vl2.train.tile_exchange import embed_balanced
 
 WORLD = 4
@@ -59,7 +59,7 @@ def worker(rank: int, folder: str) -> None:
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("exchange")
-    mp.start_processes(worker, (str(folder),), nprocs=WORLD, start_method="spawn")
+    start(worker, str(folder), count=WORLD)
     return [torch.load(folder / f"{rank}.pt") for rank in range(WORLD)]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from vl2.core.errors import ConfigError, nearest
+from vl2.core.precision import Precision
 from vl2.model.config import VL2Config
 
 ScheduleName = Literal["gpipe", "1f1b", "interleaved", "looped_bfs", "zero_bubble", "zbv", "dualpipev"]
@@ -51,7 +52,7 @@ class ParallelPlan(Degrees):
     # Behind which unit each stage ends, see vl2/parallel/units.py: 27 blocks, adaptor, embedding, layers, head.
     stage_ends: tuple[int, ...] = ()
     num_microbatches: int = 1  # of one step, in each process
-    precision: Literal["float32", "bfloat16"] = "float32"  # of the computation; weights and gradients are float32
+    precision: Precision = "float32"  # of the computation; weights and gradients are float32
     # Free a layer's gathered weights between forward and backward. None: yes, but not in a pipeline, where every
     # microbatch would gather them anew.
     reshard_after_forward: bool | None = None

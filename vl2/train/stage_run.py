@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from vl2.core.errors import ConfigError
+from vl2.core.precision import computed_in
 from vl2.model import VL2Config
 from vl2.parallel.apply import ParallelModel, parallelize
 from vl2.parallel.mesh import Meshes
@@ -83,7 +84,7 @@ def laid_out(config: TrainConfig, model_config: VL2Config, device: torch.device)
             "variant", f"{config.variant} balances by a bias that the routers of {config.model} lack",
             got=model_config.language_config.topk_method, expected="noaux_tc",
         )  # fmt: skip
-    plan = plan_of(config, model_config)
+    plan = plan_of(config, model_config, device)
     plan.check(dist.get_world_size(), model_config)
     empty = empty_model(model_config, torch.float32)
     parameter_groups(empty, row)
@@ -98,7 +99,7 @@ def laid_out(config: TrainConfig, model_config: VL2Config, device: torch.device)
     return model
 
 
-def plan_of(config: TrainConfig, model_config: VL2Config) -> ParallelPlan:
+def plan_of(config: TrainConfig, model_config: VL2Config, device: torch.device) -> ParallelPlan:
     """Return the parallel plan of a run; a pipeline's stages are equal in work at the run's share of visual tokens."""
     row, ends = config.row, ()
     if config.pp > 1:
@@ -113,7 +114,7 @@ def plan_of(config: TrainConfig, model_config: VL2Config) -> ParallelPlan:
         **{field.name: getattr(config, field.name) for field in fields(Degrees)},
         stage_ends=ends,
         num_microbatches=config.num_microbatches,
-        precision=config.precision,
+        precision=computed_in(config.precision, device),
     )
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from vl2.core.errors import ConfigError
+from vl2.core.precision import Precision
 from vl2.parallel.plan import Degrees
 from vl2.train.paper import PaperRow, PaperStage, Variant, paper_row
 
@@ -28,7 +29,7 @@ class TrainConfig(Degrees):
     eval_data: tuple[str, ...] = ()
 
     microbatch: int = 1  # sequences of one forward pass
-    precision: Literal["bfloat16", "float32"] = "bfloat16"  # of the computation; master weights are float32
+    precision: Precision = "bfloat16"  # of the computation, see core/precision.py; master weights are float32
     level_tiles: bool = True  # over the data-parallel processes, where there is no pipeline
     visual_share: float = 0.35  # of the tokens, by which a pipeline is cut into stages of equal work
 

@@ -42,7 +42,7 @@ def pack_model(model: VL2) -> VL2:
     model.vision = vision(model.vision)  # pyright: ignore[reportAttributeAccessIssue]
     for owner in (model.adaptor, model.adaptor.hidden):
         for name, module in list(owner.named_children()):
-            if isinstance(module, QuantizedLinear):
+            if isinstance(module, QuantizedLinear | nn.Linear):
                 setattr(owner, name, PackedLinear(packed_linear(module)))
     give_back()
     return model

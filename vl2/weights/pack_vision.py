@@ -13,6 +13,7 @@ from vl2.kernels.native import structs
 from vl2.kernels.native.compiler import instructions
 from vl2.kernels.native.layers import VisionStack
 from vl2.kernels.native.library import kernel_threads
+from vl2.kernels.native.packed import PackedWeight, multiply
 from vl2.kernels.quantized_linear import QuantizedLinear
 from vl2.model.vision import NORM_EPS, VisionBlock, VisionTower
 from vl2.weights.pack_parts import Keeper, packed_linear
@@ -22,6 +23,22 @@ VISION_INPUT_BITS = 8
 LEAST_TILE_WIDTH = 512  # of a vision tower: below it products are too small for tiles to pay
 
 
+class PackedPatches(nn.Module):
+    """The convolution that embeds patches, as one product: PyTorch's in bfloat16 is slow on many processors."""
+
+    def __init__(self, source: nn.Conv2d) -> None:
+        super().__init__()
+        self.side = source.kernel_size[0]
+        self.packed = PackedWeight.from_float(source.weight.flatten(1), source.bias)
+
+    def forward(self, tiles: Tensor) -> Tensor:
+        """Return patches [N, P, C] for tiles [N, 3, S, S]; what is left of a side has no patch."""
+        whole = tiles.shape[-1] // self.side * self.side
+        grid = tiles[..., :whole, :whole]
+        grid = grid.unflatten(3, (-1, self.side)).unflatten(2, (-1, self.side))  # [N, 3, Y, p, X, p]
+        return multiply(grid.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2), self.packed)
+
+
 class PackedVision(nn.Module):
     """What `VisionTower` computes, in float32 between the weights."""
 
@@ -29,7 +46,7 @@ class PackedVision(nn.Module):
         """Take over a vision tower, whose blocks are gone afterwards."""
         super().__init__()
         self.config = source.config
-        self.patch_embed, self.pos_embed, self.norm = source.patch_embed, source.pos_embed, source.norm
+        self.patches, self.pos_embed, self.norm = PackedPatches(source.patch_embed), source.pos_embed, source.norm
         blocks: deque[Any] = deque(source.blocks)
         source.blocks = nn.ModuleList()
         kept: list[object] = []
@@ -39,7 +56,7 @@ class PackedVision(nn.Module):
 
     def forward(self, tiles: Tensor, backends: Backends) -> Tensor:
         """Return patch features [N, P, C] for tiles [N, 3, S, S] in -1..1, after the final norm."""
-        x = self.patch_embed(tiles.to(self.pos_embed.dtype)).flatten(2).transpose(1, 2)  # [N, P, C]
+        x = self.patches(tiles.to(self.pos_embed.dtype))  # [N, P, C]
         x = self.stack.run(x + self.pos_embed)  # [N, P, C]
         return self.norm(x.to(self.pos_embed.dtype))  # [N, P, C]
 

@@ -16,7 +16,7 @@ from tests.evaluation.runner import toy
 from vl2.evaluation.results import read_results
 
 ROOT = Path(__file__).parents[3]
-NUM_KILLS = int(os.environ.get("VL2_EVAL_KILLS", "3"))  # 20 for docs/STATUS.md
+NUM_KILLS = int(os.environ.get("VL2_EVAL_KILLS", "2"))  # 20 for docs/STATUS.md
 NUM_ROWS = 36 * NUM_KILLS
 START_S = 120.0
 

@@ -78,7 +78,10 @@ _LONE = re.compile(rf"(?:(?<=[{_HAN}，。])|^)[A-Z][a-z]+(?=[{_HAN}，])")
 
 def code_mix(text: str) -> dict[str, float]:
     """Return `share`: of words of the lesser language, not excused; `words`: how many. A text of one language has 0."""
-    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", without_markup(text)))
+    plain = without_markup(text)
+    if not _HAN_RUN.search(plain):  # nothing below puts Chinese into a text
+        return {"share": 0.0, "words": 0}
+    plain = _PINYIN.sub(" ", _EXCUSED.sub(" ", plain))
     han = sum(map(len, _HAN_RUN.findall(plain)))
     num_english = sum(len(word) > 2 or word.lower() in _SHORT_WORDS for word in _WORD.findall(plain))
     if not han or not num_english:

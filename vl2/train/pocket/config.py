@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from vl2.core.precision import Precision
+
 
 @dataclass(frozen=True, kw_only=True)
 class RunConfig:
@@ -28,7 +30,7 @@ class RunConfig:
     slot_weight: float = 1.0  # weight of the dense targets beside the next-token loss
     point_weight: float = 0.0  # weight of showing the language model where in the picture its next token stands
     aux_weight: float = 1e-3  # weight of the expert balance loss (paper, Table 2)
-    precision: str = "bfloat16"
+    precision: Precision = "bfloat16"  # of the computation, see core/precision.py
     seed: int = 0
     first_sample: int = 0  # where in the mixture to begin
     log_every: int = 20

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from vl2.core.precision import multiplies_bfloat16
 from vl2.train.paper import ADAM_BETAS, ADAM_EPS
 
 MUON_MOMENTUM = 0.95
@@ -101,7 +102,7 @@ class Optimizer:
 
 def orthogonalize(matrices: Tensor) -> Tensor:
     """Return the nearest semi-orthogonal matrices, roughly, for a stack [G, M, N], in float32."""
-    x = matrices.bfloat16()
+    x = matrices.bfloat16() if multiplies_bfloat16(matrices.device) else matrices.float()
     is_tall = x.shape[-2] > x.shape[-1]
     x = x.mT if is_tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
+from vl2.core.precision import computed_in
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
 from vl2.data.pointers import Pointers
@@ -54,8 +55,9 @@ class Trainer:
         self.stage = STAGES[config.stage]
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         width = model.config.language_config.hidden_size
-        self.slot_head = SlotHead(width, len(loader.classes)).to(getattr(torch, config.precision))
-        self.model.to(getattr(torch, config.precision))
+        dtype = getattr(torch, computed_in(config.precision, "cpu"))
+        self.slot_head = SlotHead(width, len(loader.classes)).to(dtype)
+        self.model.to(dtype)
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
         self.out = Path(config.out)
         self.step, self.elapsed_s = 0, 0.0

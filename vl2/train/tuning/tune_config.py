@@ -18,7 +18,8 @@ class TuneConfig:
     rank: int = 16  # of the adapter; 0 moves the weights themselves
     alpha: float = 0.0  # 0: twice the rank
     bits: Literal[0, 4, 8] = 0  # of the frozen weights below the adapter; 0 leaves them as they are
-    precision: Literal["stored", "float32"] = "stored"  # stored in bfloat16 a weight does not feel a small change
+    # In bfloat16 a stored weight does not feel a small change. On a CPU without products of bfloat16 all is float32.
+    precision: Literal["stored", "float32"] = "stored"
     parts: tuple[str, ...] = ("attention", "experts", "mlp", "vision", "adaptor")
     part_rates: dict[str, float] = field(default_factory=dict)  # factors of the learning rate, such as vision: 0.1
     learning_rate: float = 2e-3

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from vl2.core.errors import ConfigError
+from vl2.core.precision import multiplies_bfloat16
 from vl2.model import VL2, VL2Config
 from vl2.model.config import QuantizationConfig
 from vl2.processor import Processor
@@ -64,8 +65,9 @@ def open_tuned(config: TuneConfig) -> Tuned:
     folder = find_checkpoint(config.model)
     processor = Processor.from_directory(folder)
     torch.manual_seed(config.seed)
-    dtype = torch.float32 if config.precision == "float32" else None
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    is_wide = config.precision == "float32" or not multiplies_bfloat16(device)
+    dtype = torch.float32 if is_wide else None
     model = load_model(_frozen(config, folder), dtype=dtype, device=device)
     if not config.rank:
         if model.config.quantization_config is not None:
