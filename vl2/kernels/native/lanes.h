@@ -173,38 +173,29 @@ VL2_INLINE F32 dot_pair(F32 acc, U32 w, Pair a) {
     return add_product(acc, (F32)(w & 0xffff0000u), a.second);
 }
 
-#if defined(__AVX2__) && !defined(__AVXVNNI__)
-// acc[lane] += the products of four unsigned bytes of w[lane] with four numbers of 16 bits, of which the even and the
-// odd ones stand in pairs: exact, where products of bytes would be cut off at 16 bits.
-VL2_INLINE I32 dot_pairs(I32 acc, I32 w, __m256i even, __m256i odd) {
-    EACH_PART {
-        const __m256i bytes = (__m256i)w.part[p];
-        const __m256i first = _mm256_madd_epi16(_mm256_and_si256(bytes, _mm256_set1_epi16(255)), even);
-        acc.part[p] += (I32::Part)first + (I32::Part)_mm256_madd_epi16(_mm256_srli_epi16(bytes, 8), odd);
-    }
-    return acc;
-}
-#endif
-
 // acc[lane] += the products of four unsigned bytes of w[lane] with four signed bytes of a
 VL2_INLINE I32 dot_quad(I32 acc, I32 w, int32_t a) {
 #if defined(__AVXVNNI__)
     EACH_PART acc.part[p] =
         (I32::Part)_mm256_dpbusd_avx_epi32((__m256i)acc.part[p], (__m256i)w.part[p], _mm256_set1_epi32(a));
-#elif defined(__AVX2__)
-    const __m256i all = _mm256_set1_epi32(a);
-    return dot_pairs(acc, w, _mm256_srai_epi16(_mm256_slli_epi16(all, 8), 8), _mm256_srai_epi16(all, 8));
 #else
     for (int byte = 0; byte < 4; byte++) acc += (w >> 8 * byte & 255) * I32(int8_t(a >> 8 * byte));
 #endif
     return acc;
 }
 
-// The same with four numbers of 16 bits: pairs of the even and of the odd ones.
+// The same with four numbers of 16 bits, the even and the odd ones in pairs: exact, where products of bytes would be cut
+// off at 16 bits.
 #if defined(__AVX2__) && !defined(__AVXVNNI__)
-constexpr bool HAS_WIDE_QUADS = true;  // a number of 15 bits is multiplied at once, not as two bytes
+constexpr bool HAS_WIDE_QUADS = true;
 VL2_INLINE I32 dot_wide(I32 acc, I32 w, int32_t even, int32_t odd) {
-    return dot_pairs(acc, w, _mm256_set1_epi32(even), _mm256_set1_epi32(odd));
+    EACH_PART {
+        const __m256i bytes = (__m256i)w.part[p];
+        const __m256i first = _mm256_madd_epi16(_mm256_and_si256(bytes, _mm256_set1_epi16(255)), _mm256_set1_epi32(even));
+        const __m256i second = _mm256_madd_epi16(_mm256_srli_epi16(bytes, 8), _mm256_set1_epi32(odd));
+        acc.part[p] += (I32::Part)first + (I32::Part)second;
+    }
+    return acc;
 }
 #else
 constexpr bool HAS_WIDE_QUADS = false;

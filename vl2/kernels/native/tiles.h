@@ -55,9 +55,11 @@ struct Packed {
     int64_t rows = 0, cols = 0;
     std::vector<float> floats;     // FLOAT32: [block][cols][rows of the block]; INT: scales [block][groups][rows]
     std::vector<Pair> pairs;       // BFLOAT16: [block][words][rows]
-    // INT: [block][words][rows], four bytes each; 15 bits are 128 * high + low, or wide: even numbers high, odd ones low
+    // INT: [block][words][rows], four bytes each; split, 15 bits are 128 * high + low, or wide: even numbers high, odd
+    // ones low
     std::vector<int32_t> high, low;
     std::vector<int32_t> offsets;  // INT: [block][groups][rows], what the sums are too large by: weights are not signed
+    bool is_split = false;         // INT: there are low words
     bool is_tiled = false;         // words stand as the tile unit reads them: [block][words/16][rows][16]
     int block_rows = FLOAT_ROWS;
 
@@ -65,7 +67,7 @@ struct Packed {
     // Blocks that stay in a core's own cache while weights pass by.
     int64_t blocks_near() const {
         constexpr int64_t NEAR_BYTES = 1 << 20;
-        const int64_t bits = format == FLOAT32 ? 32 : format == BFLOAT16 ? 16 : input_bits > 8 ? 16 : 8;
+        const int64_t bits = format == FLOAT32 ? 32 : format == BFLOAT16 ? 16 : is_split ? 16 : 8;
         return std::max(NEAR_BYTES * 8 / (block_rows * cols * bits), int64_t(1));
     }
     int rows_of(int64_t block) const {
@@ -75,6 +77,7 @@ struct Packed {
 
     void shape(const Weight& weight, int64_t num_rows) {
         format = weight.format, group = weight.group, input_bits = weight.input_bits;
+        is_split = input_bits > 8 || (HAS_WIDE_QUADS && format == INT8);
         rows = num_rows, cols = weight.cols;
         is_tiled = has_tile_unit() && (format == BFLOAT16 ? cols % (2 * UNIT_WORDS) == 0
                                                           : format >= INT8 && group % (4 * UNIT_WORDS) == 0 && rows > few_rows(input_bits));
@@ -82,7 +85,7 @@ struct Packed {
         if (format == FLOAT32) floats.resize(rows * cols);
         if (format == BFLOAT16) pairs.resize(rows * cols / 2);
         if (format >= INT8) {
-            high.resize(rows * cols / 4), low.resize(input_bits > 8 ? rows * cols / 4 : 0);
+            high.resize(rows * cols / 4), low.resize(is_split ? rows * cols / 4 : 0);
             floats.resize(rows * cols / group), offsets.resize(rows * cols / group);
         }
     }
@@ -147,8 +150,7 @@ struct Packed {
     // 15 bits a value, scaled by group, in two signed bytes: next to no error, and both bytes fit the integer product.
     // 8 bits in one byte take half the work.
     void fill_ints(int64_t first_row, int m, int count, const float* from, int64_t num_inputs) {
-        const bool is_split = input_bits > 8;
-        const float limit = is_split ? 127 * 128 : 127;
+        const float limit = input_bits > 8 ? 127 * 128 : 127;
         const F32 magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
         const int64_t groups = cols / group;
         const int parts = group / LANES;
@@ -286,9 +288,8 @@ void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, 
     } else if constexpr (ROWS <= INT_ROWS) {
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
         for (int t = 0; t < num_tiles; t++) {
-            const bool is_split = x.input_bits > 8;
-            const auto dot = x.format == INT4 ? is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
-                                              : is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
+            const auto dot = x.format == INT4 ? x.is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
+                                              : x.is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
             dot(data[t], tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), x.high.data() + quads,
                 x.low.data() + quads, x.floats.data() + groups, x.offsets.data() + groups, cols, x.group, stretch,
                 out + t * ROWS * LANES);
@@ -308,9 +309,8 @@ inline void dot_on_unit(const Tile* tiles, int num_tiles, const Packed& x, int64
     const int64_t words = first * x.cols / 4, groups = first * (x.cols / x.group);
     const IntBlock ints{x.high.data() + words, x.low.data() + words, x.floats.data() + groups, x.offsets.data() + groups,
                         rows, x.group, x.cols};
-    const bool is_split = x.input_bits > 8;
-    const auto dot = x.format == INT4 ? is_split ? dot_int_tiles<true, true> : dot_int_tiles<true, false>
-                                      : is_split ? dot_int_tiles<false, true> : dot_int_tiles<false, false>;
+    const auto dot = x.format == INT4 ? x.is_split ? dot_int_tiles<true, true> : dot_int_tiles<true, false>
+                                      : x.is_split ? dot_int_tiles<false, true> : dot_int_tiles<false, false>;
     for (int t = 0; t < num_tiles; t++)
         dot(tiles[t].weight->tile(tiles[t].expert, tiles[t].number),
             tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), ints, ahead, out + t * rows * LANES);
