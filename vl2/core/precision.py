@@ -28,7 +28,9 @@ def computed_in(asked: Precision, device: torch.device | str) -> Precision:
 @cache
 def multiplies_bfloat16(device: torch.device | str) -> bool:
     """Tell whether PyTorch has fast products of bfloat16 on a device: every GPU, and a CPU that oneDNN has them for."""
-    return torch.device(device).type != "cpu" or bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    if torch.device(device).type != "cpu":
+        return True
+    return torch.backends.mkldnn.is_available() and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
 
 
 @cache
