@@ -148,7 +148,7 @@ struct Packed {
     }
 
     // 15 bits a value, scaled by group, in two signed bytes: next to no error, and both bytes fit the integer product.
-    // 8 bits in one byte take half the work.
+    // 8 bits in one byte take half the work, where a product of bytes is exact; elsewhere they are wide too.
     void fill_ints(int64_t first_row, int m, int count, const float* from, int64_t num_inputs) {
         const float limit = input_bits > 8 ? 127 * 128 : 127;
         const F32 magic = splat(12582912.0f);  // 1.5 * 2^23: adding it rounds to an integer
