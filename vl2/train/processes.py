@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,9 @@ import torch
 import torch.distributed as dist
 
 from vl2.core.errors import ConfigError
+from vl2.core.precision import Precision, computed_in
 
+LOG = logging.getLogger(__name__)
 FRESH_STORE = "TORCH_DISABLE_SHARE_RDZV_TCP_STORE"  # read by torchrun
 
 
@@ -42,3 +45,19 @@ def process_group() -> Iterator[torch.device]:
         yield device
     finally:
         dist.destroy_process_group()
+
+
+def precision_of_all(asked: Precision, device: torch.device) -> Precision:
+    """Return what the whole group computes in: float32 as soon as one process does (`computed_in`).
+
+    Ranks that compute differently would each hold another model. Call it in every process; alone it is `computed_in`.
+    """
+    own = computed_in(asked, device)
+    if not dist.is_initialized():
+        return own
+    is_half = torch.tensor(int(own == "bfloat16"), device=device)
+    dist.all_reduce(is_half, dist.ReduceOp.MIN)
+    if own == "bfloat16" and not is_half:
+        LOG.warning("A processor of this run does not multiply bfloat16: computing in float32.")
+        return "float32"
+    return own

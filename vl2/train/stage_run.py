@@ -11,7 +11,6 @@ import torch
 import torch.distributed as dist
 
 from vl2.core.errors import ConfigError
-from vl2.core.precision import computed_in
 from vl2.model import VL2Config
 from vl2.parallel.apply import ParallelModel, parallelize
 from vl2.parallel.mesh import Meshes
@@ -27,7 +26,7 @@ from vl2.train.objective import document_targets
 from vl2.train.planning.flops import packed_traffic, unit_work
 from vl2.train.planning.stages import plan_stages
 from vl2.train.planning.units import units_of
-from vl2.train.processes import process_group
+from vl2.train.processes import precision_of_all, process_group
 from vl2.train.snapshots import Snapshots
 from vl2.train.stage_data import held_out_batches, open_stream
 from vl2.train.stage_trainer import Parts, StageTrainer
@@ -114,7 +113,7 @@ def plan_of(config: TrainConfig, model_config: VL2Config, device: torch.device) 
         **{field.name: getattr(config, field.name) for field in fields(Degrees)},
         stage_ends=ends,
         num_microbatches=config.num_microbatches,
-        precision=computed_in(config.precision, device),
+        precision=precision_of_all(config.precision, device),
     )
 
 

@@ -1,4 +1,4 @@
-"""Muon for hidden matrices, AdamW for the rest, over float32 master weights of a bf16 model."""
+"""Muon for hidden matrices, AdamW for the rest, over float32 master weights of the model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
-from vl2.core.precision import multiplies_bfloat16
 from vl2.train.paper import ADAM_BETAS, ADAM_EPS
 
 MUON_MOMENTUM = 0.95
@@ -25,10 +24,12 @@ class Optimizer:
     """Hold master weights and moments by name; the model holds the copy it computes with."""
 
     def __init__(
-        self, parameters: Mapping[str, nn.Parameter], muon_lr: float, adam_lr: float, weight_decay: float
-    ) -> None:
+        self, parameters: Mapping[str, nn.Parameter], muon_lr: float, adam_lr: float, weight_decay: float,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
         self.parameters = dict(parameters)
         self.muon_lr, self.adam_lr, self.weight_decay = muon_lr, adam_lr, weight_decay
+        self.dtype = dtype  # of Muon's products: the same in all processes of a run
         self.master = {name: p.detach().float().clone() for name, p in self.parameters.items()}
         self.first = {name: torch.zeros_like(m) for name, m in self.master.items()}
         self.second = {n: torch.zeros_like(m) for n, m in self.master.items() if not is_muon(n, m)}
@@ -93,16 +94,16 @@ class Optimizer:
             for name in names:
                 momentum = self.first[name].lerp_(gradients[name], 1 - MUON_MOMENTUM)
                 stacks.append(gradients[name].lerp(momentum, MUON_MOMENTUM).reshape(-1, *shape))
-            updates = orthogonalize(torch.cat(stacks)).split([len(stack) for stack in stacks])
+            updates = orthogonalize(torch.cat(stacks), self.dtype).split([len(stack) for stack in stacks])
             scale = lr * max(1.0, shape[0] / shape[1]) ** 0.5
             for name, update in zip(names, updates, strict=True):
                 master = self.master[name]
                 master.mul_(1 - lr * self.weight_decay).sub_(update.view_as(master), alpha=scale)
 
 
-def orthogonalize(matrices: Tensor) -> Tensor:
-    """Return the nearest semi-orthogonal matrices, roughly, for a stack [G, M, N], in float32."""
-    x = matrices.bfloat16() if multiplies_bfloat16(matrices.device) else matrices.float()
+def orthogonalize(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Return the nearest semi-orthogonal matrices, roughly, for a stack [G, M, N], in float32; computed in `dtype`."""
+    x = matrices.to(dtype)
     is_tall = x.shape[-2] > x.shape[-1]
     x = x.mT if is_tall else x
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)

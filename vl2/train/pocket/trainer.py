@@ -13,7 +13,6 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
-from vl2.core.precision import computed_in
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
 from vl2.data.pointers import Pointers
@@ -35,6 +34,7 @@ from vl2.train.pocket.optim import Optimizer
 from vl2.train.pocket.pointing import PointingAttention
 from vl2.train.pocket.slot_loss import slot_accuracy, slot_loss
 from vl2.train.pocket.soft_attention import highest, soften, watched
+from vl2.train.processes import precision_of_all
 from vl2.train.stages import STAGES
 from vl2.train.watch import Meter, StepFigures, Watcher, attended_keys, peak_memory
 from vl2.train.watch.work import HALVES
@@ -55,10 +55,10 @@ class Trainer:
         self.stage = STAGES[config.stage]
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         width = model.config.language_config.hidden_size
-        dtype = getattr(torch, computed_in(config.precision, "cpu"))
+        dtype = getattr(torch, precision_of_all(config.precision, torch.device("cpu")))
         self.slot_head = SlotHead(width, len(loader.classes)).to(dtype)
         self.model.to(dtype)
-        self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay)
+        self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay, dtype)
         self.out = Path(config.out)
         self.step, self.elapsed_s = 0, 0.0
 
