@@ -24,7 +24,8 @@ pytestmark = [
 def test_kernels_compiled_for(machine: str) -> None:
     if machine == "haswell" and "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
         pytest.skip("no AVX2")
-    command = [sys.executable, "-m", "pytest", "-q", "tests/kernels/test_native.py", "tests/weights/test_pack.py"]
+    files = ["tests/kernels/test_native.py", "tests/kernels/test_learned_attention.py", "tests/weights/test_pack.py"]
+    command = [sys.executable, "-m", "pytest", "-q", *files]
     variables = {**os.environ, "VL2_NATIVE_FLAGS": f"-march={machine}", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, cwd=ROOT, env=variables, capture_output=True, text=True, check=False, timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]

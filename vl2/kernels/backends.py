@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import torch
 from torch import Tensor
 
-from vl2.kernels import documents, grouped, quantized, reference, sdpa, sorted_experts
+from vl2.kernels import cpu_attention, documents, grouped, quantized, reference, sdpa, sorted_experts
 from vl2.kernels.documents import Documents
 from vl2.kernels.quantized import QuantizedTensor
 
@@ -39,8 +39,11 @@ class Backends:
         """Choose the fastest correct kernels for a device."""
         kind = torch.device(device).type
         if kind == "cpu":
-            # On a CPU fused attention under a mask is slower than two matrix products, in bfloat16 backward above all.
-            return cls(document_attention=documents.attention, experts=sorted_experts.routed_experts)
+            return cls(
+                attention=cpu_attention.attention,
+                document_attention=documents.attention,
+                experts=sorted_experts.routed_experts,
+            )
         if kind == "cuda" and find_spec("triton"):
             from vl2.kernels import triton_experts, triton_latent, triton_quantized
 

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from vl2.kernels.native.learned_attention import learned_attention, learns_attention
+
 
 @dataclass(frozen=True)
 class Documents:
@@ -27,12 +29,18 @@ class Documents:
             found.append(tuple(lengths.tolist()))
         return cls(lengths=tuple(found))
 
+    def numbers(self) -> Tensor:
+        """Return document numbers [B, T]."""
+        return torch.stack([torch.arange(len(row)).repeat_interleave(torch.tensor(row)) for row in self.lengths])
+
 
 def attention(query: Tensor, key: Tensor, value: Tensor, documents: Documents, scale: float) -> Tensor:
     """Equal to `reference.attention` under the mask of `documents`: a query may look back within its own.
 
     Query and key [B, H, T, Dh], value [B, H, T, Dv] -> [B, H, T, Dv].
     """
+    if learns_attention(query, key, value):
+        return learned_attention(query, key, value, scale, lengths=documents.lengths, is_causal=True)
     rows = []
     for row, lengths in enumerate(documents.lengths):
         # split, not slices: the gradient of a slice is as long as the row

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from vl2.core.batch import CacheView
 from vl2.kernels import Backends
 from vl2.kernels.documents import Documents
+from vl2.kernels.native.learned_attention import can_learn_like
 from vl2.model.attention import MHA, MLA, Mask, RopeTable
 from vl2.model.config import LanguageConfig, RopeScaling
 from vl2.model.moe import MLP, MoE, Routing
@@ -68,7 +69,7 @@ class LanguageModel(nn.Module):
         x, routing = embeds, {}
         table = self.rope(positions)
         if cache is None:
-            mask = mask_of(documents, x.dtype, backends)
+            mask = mask_of(documents, x, backends)
         else:
             mask = cache_mask(positions, cache.num_slots(positions), x.dtype)
         for number, layer in enumerate(self.layers):
@@ -93,13 +94,21 @@ def _frequencies(dim: int, theta: float, scaling: RopeScaling | None, device: to
         return inverse_frequencies(dim, theta, scaling).to(device)
 
 
-def mask_of(documents: Tensor, dtype: torch.dtype, backends: Backends) -> Mask:
-    """Return what lets a query look back within its own document [B, T], and nowhere else."""
-    if backends.document_attention is not None and documents.shape[1] >= LONG_ROW:
+def mask_of(documents: Tensor, states: Tensor, backends: Backends) -> Mask:
+    """Return what lets a query look back within its own document [B, T], and nowhere else, for states [B, T, D]."""
+    is_long = documents.shape[1] >= LONG_ROW or can_learn_like(states)
+    if backends.document_attention is not None and is_long:
         found = Documents.of(documents)
         if found is not None:
             return found
-    return documents_mask(documents, dtype)
+    return documents_mask(documents, states.dtype)
+
+
+def additive(mask: Mask, scores: Tensor) -> Tensor:
+    """Return what to add to scores [B, H, T, S] for a mask of either kind."""
+    if isinstance(mask, Tensor):
+        return mask
+    return documents_mask(mask.numbers().to(scores.device), scores.dtype)
 
 
 def documents_mask(documents: Tensor, dtype: torch.dtype) -> Tensor:

@@ -112,7 +112,7 @@ class Stage:
         if not self.part.layers:
             return x, balance
         model, routing = self.model, {}
-        table, mask = model.language.rope(positions), mask_of(documents, x.dtype, model.backends)
+        table, mask = model.language.rope(positions), mask_of(documents, x, model.backends)
         for layer in self.part.layers:
             x, decided = model.language.layers[layer](x, table, positions, mask, None, model.backends)
             if decided is not None:

@@ -26,6 +26,8 @@ SIGNATURES = {
     "vl2_has_tile_unit": (c_int32, []),
     "vl2_learned_forward": (None, [POINTER(structs.LearnedExperts), c_void_p]),
     "vl2_learned_backward": (None, [POINTER(structs.LearnedExperts), c_void_p, POINTER(structs.LearnedGradients)]),
+    "vl2_attention_forward": (None, [POINTER(structs.LearnedAttention)]),
+    "vl2_attention_backward": (None, [POINTER(structs.LearnedAttention), POINTER(structs.AttentionGradients)]),
     "vl2_attention": (None, [c_int32, *[c_void_p] * 4, *[c_int64] * 4, c_void_p]),
     "vl2_language": (c_int32, [POINTER(structs.Language), POINTER(structs.Step)]),
     "vl2_vision": (None, [POINTER(structs.Vision), c_void_p, c_int64]),

@@ -1,5 +1,6 @@
 // The C interface. Sizes and addresses are checked by the Python side (vl2/kernels/native/*.py) before they come here.
 #include "language.h"
+#include "learned_attention.h"
 #include "learned_experts.h"
 #include "vision.h"
 
@@ -76,6 +77,16 @@ void vl2_learned_backward(const LearnedExperts* experts, const uint16_t* grad, c
 #else
     (void)experts, (void)grad, (void)found;
 #endif
+}
+
+void vl2_attention_forward(const LearnedAttention* all) {
+    std::lock_guard<std::mutex> lock(one_at_a_time);
+    each_head(*all, [](AttentionLearner& learner, const Document& document, int64_t head) { learner.forward(document, head); });
+}
+
+void vl2_attention_backward(const LearnedAttention* all, const AttentionGradients* grads) {
+    std::lock_guard<std::mutex> lock(one_at_a_time);
+    each_head(*all, [&](AttentionLearner& learner, const Document& document, int64_t head) { learner.backward(document, head, *grads); });
 }
 
 // out [count][value_dim]; queries [count][key_dim], keys [slots][key_dim], values [slots][value_dim]; query i sees

@@ -36,6 +36,24 @@ class LearnedGradients(Structure):
     _fields_ = [(name, c_void_p) for name in ("gate", "up", "down", "x", "weights")]
 
 
+class LearnedAttention(Structure):
+    """Attention that learns, and the documents within which it looks (learned_attention.h)."""
+
+    _fields_ = [
+        *[(name, c_void_p) for name in ("query", "key", "value")],
+        *[(name, c_int64 * 3) for name in ("query_at", "key_at", "value_at")],  # strides of row, head and token
+        ("documents", c_void_p),
+        *[(name, c_int64) for name in ("num_documents", "heads", "tokens", "key_dim", "value_dim")],
+        ("scale", c_float), ("is_causal", c_int32), ("out", c_void_p), ("sums", c_void_p),
+    ]  # fmt: skip
+
+
+class AttentionGradients(Structure):
+    """The gradient that came, and where those of the inputs go (learned_attention.h)."""
+
+    _fields_ = [(name, c_void_p) for name in ("out", "query", "key", "value")]
+
+
 class Routing(Structure):
     """How a router chooses (router.h)."""
 

@@ -8,29 +8,34 @@ import torch
 from torch import Tensor
 
 from vl2.data.pointers import Pointers
-from vl2.kernels.backends import AttentionBackend
+from vl2.kernels import Backends
+from vl2.model.attention import Mask, attend
+from vl2.model.language import additive
 
 NUM_POINTING_HEADS = 2
 
 
 @dataclass
 class PointingAttention:
-    """An attention backend for one pass through the language model; `loss` is the summed loss of its pointing heads."""
+    """Attention for one pass through the language model, under either kind of mask, as `backends` have it.
 
-    attention: AttentionBackend
+    `loss` is the summed loss of its pointing heads.
+    """
+
+    backends: Backends
     pointers: Pointers
     layer: int  # whose heads point
     calls: int = 0
     loss: Tensor = field(default_factory=lambda: torch.zeros(()))
 
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-        """Attend as the backend does; in the pointing layer, take the loss too."""
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask, scale: float) -> Tensor:
+        """Attend as the backends do; in the pointing layer, take the loss too."""
         if self.calls == self.layer:
             heads = slice(NUM_POINTING_HEADS)
             scores = (query[:, heads] * scale) @ key[:, heads].transpose(-2, -1)  # [B, h, T, S]
-            self.loss = pointing_loss(scores if mask is None else scores + mask, self.pointers)
+            self.loss = pointing_loss(scores + additive(mask, scores), self.pointers)
         self.calls += 1
-        return self.attention(query, key, value, mask, scale)
+        return attend(query, key, value, mask, scale, self.backends)
 
 
 def pointing_loss(scores: Tensor, pointers: Pointers) -> Tensor:

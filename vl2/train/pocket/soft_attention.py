@@ -15,8 +15,9 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vl2.kernels import Backends
-from vl2.kernels.backends import AttentionBackend
 from vl2.model import VL2
+from vl2.model.attention import Mask, attend
+from vl2.model.language import additive
 
 SCORE_LIMIT = 20.0
 
@@ -24,12 +25,12 @@ SCORE_LIMIT = 20.0
 class ScoreWatch:
     """Attention that also keeps the highest score of each head, under the name of the weights that make its queries."""
 
-    def __init__(self, model: VL2, attention: AttentionBackend) -> None:
+    def __init__(self, model: VL2) -> None:
         config = model.config.language_config
         vision = [f"vision.blocks.{block}.attention.qkv" for block in range(len(model.vision.blocks))]
         last = "query_up" if config.q_lora_rank else "query"
         layers = [f"language.layers.{layer}.attention.{last}" for layer in range(len(model.language.layers))]
-        self.attention = attention
+        self.backends = model.backends
         self.vision, self.layers = cycle(vision), cycle(layers)
         heads = dict.fromkeys(vision, model.config.vision_config.heads) | dict.fromkeys(
             layers, config.num_attention_heads
@@ -37,22 +38,24 @@ class ScoreWatch:
         self.peaks = {name: torch.zeros(num) for name, num in heads.items()}
 
     @torch.no_grad()
-    def note(self, scores: Tensor, mask: Tensor | None) -> None:
+    def note(self, scores: Tensor, mask: Mask | None) -> None:
         """Take the peaks of scores [B, H, T, S]. The vision tower has no mask, the language model always one."""
-        seen = scores if mask is None else scores + mask
+        seen = scores if mask is None else scores + additive(mask, scores)
         name = next(self.vision if mask is None else self.layers)
         self.peaks[name] = torch.maximum(self.peaks[name], seen.float().amax(dim=(0, 2, 3)).cpu())
 
-    def __call__(self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scale: float) -> Tensor:
-        """Attend as the watched backend does."""
+    def __call__(self, query: Tensor, key: Tensor, value: Tensor, mask: Mask | None, scale: float) -> Tensor:
+        """Attend as the watched backends do."""
         self.note((query.detach() * scale) @ key.detach().transpose(-2, -1), mask)
-        return self.attention(query, key, value, mask, scale)
+        if mask is None:
+            return self.backends.attention(query, key, value, None, scale)
+        return attend(query, key, value, mask, scale, self.backends)
 
 
 def watched(model: VL2) -> tuple[Backends, ScoreWatch]:
     """Return the model's backends with a watch on their attention."""
-    watch = ScoreWatch(model, model.backends.attention)
-    return replace(model.backends, attention=watch, document_attention=None), watch
+    watch = ScoreWatch(model)
+    return replace(model.backends, attention=watch, document_attention=watch), watch
 
 
 def highest(peaks: Mapping[str, Tensor]) -> dict[str, Tensor]:

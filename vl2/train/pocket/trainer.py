@@ -129,8 +129,8 @@ class Trainer:
             batch = replace(batch, visual_embeds=visual)
         guide = None
         if pointers is not None:
-            guide = PointingAttention(backends.attention, pointers, len(model.language.layers) // 2)
-            backends = replace(backends, attention=guide, document_attention=None)
+            guide = PointingAttention(backends, pointers, len(model.language.layers) // 2)
+            backends = replace(backends, attention=guide, document_attention=guide)
         hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
         targets = shifted_targets(labels)  # [B, T]
         asked = targets != IGNORE_INDEX  # [B, T]
