@@ -35,4 +35,3 @@ class RunConfig:
     first_sample: int = 0  # where in the mixture to begin
     log_every: int = 20
     save_every: int = 200
-    max_hours: float = 0.0  # decay over the last part of this time instead of by steps; 0: by steps

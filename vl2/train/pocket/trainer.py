@@ -60,7 +60,7 @@ class Trainer:
         self.model.to(dtype)
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay, dtype)
         self.out = Path(config.out)
-        self.step, self.elapsed_s = 0, 0.0
+        self.step = 0
 
     def run(self) -> None:
         """Train to the end of the stage, from the run's last checkpoint when there is one."""
@@ -69,28 +69,24 @@ class Trainer:
         samples = self.mixture.samples(start, self.rank, self.world_size)
         steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
         with self._watcher() as watch:
-            while self._progress() < 1:
+            while self.step < self.config.num_steps:
                 began = time.monotonic()
                 microbatch = next(steps)
                 waited_s = time.monotonic() - began
                 sums = self._train_step(microbatch)
-                seconds = time.monotonic() - began
-                self.elapsed_s += seconds
-                watch(self._figures(sums, seconds, waited_s))
-                if self.step % self.config.save_every == 0 or self._progress() >= 1:
+                watch(self._figures(sums, time.monotonic() - began, waited_s))
+                if self.step % self.config.save_every == 0 or self.step == self.config.num_steps:
                     self._save()
 
     def _train_step(self, microbatch: Microbatch) -> Tally:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
         self._loss(microbatch, tally, backends).backward()
-        extra = torch.tensor([*tally.values(), self.elapsed_s])
-        flat = torch.cat((self.optimizer.gradients(), extra))
+        flat = torch.cat((self.optimizer.gradients(), torch.tensor([*tally.values()])))
         if self.world_size > 1:
             dist.all_reduce(flat)
-        gradients, sums = flat[: -len(extra)], flat[-len(extra) :].tolist()
-        record = dict(zip(tally, sums, strict=False))
-        self.elapsed_s = sums[-1] / self.world_size
+        gradients = flat[: -len(tally)]
+        record = dict(zip(tally, flat[-len(tally) :].tolist(), strict=True))
         gradients /= record["weight"]
         norm = float(gradients.norm())
         gradients *= min(1.0, self.config.clip / (norm + 1e-6))
@@ -166,16 +162,10 @@ class Trainer:
             trained |= {f"slot_head.{name}": p for name, p in self.slot_head.named_parameters()}
         return trained
 
-    def _progress(self) -> float:
-        by_steps = self.step / self.config.num_steps
-        if not self.config.max_hours:
-            return by_steps
-        return max(by_steps, self.elapsed_s / (self.config.max_hours * 3600))
-
     def _lr_scale(self) -> float:
         """Return the warm-up and linear decay factor."""
         warmup = min(1.0, (self.step + 1) / max(1, self.config.warmup_steps))
-        decay = (1 - self._progress()) / max(1e-9, 1 - self.config.decay_from)
+        decay = (1 - self.step / self.config.num_steps) / max(1e-9, 1 - self.config.decay_from)
         return warmup * max(0.02, min(1.0, decay))
 
     def _watcher(self) -> AbstractContextManager[Callable[[StepFigures], None]]:
@@ -197,7 +187,7 @@ class Trainer:
             balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
             tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
             data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
-            num_steps=max(self.step, round(self.step / self._progress())),
+            num_steps=self.config.num_steps,
             learning_rates={"matrices": self.config.muon_lr * scale, "others": self.config.adam_lr * scale},
             skipped=self.loader.skipped, others={**means, "softened": sums["softened"]},
         )  # fmt: skip
@@ -210,7 +200,7 @@ class Trainer:
         for name, master in self.optimizer.master.items():
             tensors[name if name.startswith("slot_head.") else f"model.{name}"] = master.clone()
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()}
-        state = {"step": self.step, "elapsed_s": self.elapsed_s, "config": asdict(self.config)}
+        state = {"step": self.step, "config": asdict(self.config)}
         save_checkpoint(self.out / "checkpoint", tensors, state)
 
     def _resume(self) -> None:
@@ -222,7 +212,7 @@ class Trainer:
         load_slot_head(self.slot_head, tensors)
         optimizer = {key.removeprefix("optimizer."): t for key, t in tensors.items() if key.startswith("optimizer.")}
         self.optimizer.load_state(optimizer, state["step"])
-        self.step, self.elapsed_s = state["step"], state["elapsed_s"]
+        self.step = state["step"]
 
 
 @torch.no_grad()
