@@ -82,7 +82,7 @@ class Trainer:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
         self._loss(microbatch, tally, backends).backward()
-        flat = torch.cat((self.optimizer.gradients(), torch.tensor([*tally.values()])))
+        flat = torch.cat((self.optimizer.gradients(), torch.tensor(list(tally.values()))))
         if self.world_size > 1:
             dist.all_reduce(flat)
         gradients = flat[: -len(tally)]
@@ -187,7 +187,6 @@ class Trainer:
             balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
             tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
             data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
-            num_steps=self.config.num_steps,
             learning_rates={"matrices": self.config.muon_lr * scale, "others": self.config.adam_lr * scale},
             skipped=self.loader.skipped, others={**means, "softened": sums["softened"]},
         )  # fmt: skip

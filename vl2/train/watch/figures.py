@@ -37,7 +37,6 @@ class StepFigures:
     max_violation: float | None = None  # mean over layers of (fullest - mean) / mean
     memory_bytes: int = 0  # the most so far
     samples: int = 0  # learned from so far
-    num_steps: int | None = None  # of the whole run as it is foreseen now, where time ends it
     skipped: Mapping[str, int] = field(default_factory=dict)  # samples so far, by reason
     eval_loss: float | None = None  # where held-out samples were looked at after this step
     held_out: Mapping[str, float] = field(default_factory=dict)  # what else they gave

@@ -53,7 +53,7 @@ class Pool:
         steps, seconds, weight, applied = sums["steps"], sums["seconds"], sums["weight"], sums["applied"]
         speed = sums["flops"] / seconds if seconds and sums["flops"] else None
         found = LogLine(
-            step=last.step, num_steps=last.num_steps or self.num_steps, steps=int(steps), seconds=self.seconds,
+            step=last.step, num_steps=self.num_steps, steps=int(steps), seconds=self.seconds,
             loss=sums["loss"] / weight if weight else None,
             balance_loss=sums["balance_loss"] / weight if weight else None,
             grad_norm=sums["grad_norm"] / applied if applied else None,
