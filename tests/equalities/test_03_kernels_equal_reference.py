@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from vl2.kernels import Backends, documents, grouped, quantized, reference, sdpa, sorted_experts
+from vl2.kernels import Backends, cpu_attention, documents, grouped, quantized, reference, sdpa, sorted_experts
 from vl2.kernels.documents import Documents
 from vl2.model.language import documents_mask
 
 TOLERANCE = 2e-5  # float32, relative to values of about 1
-ATTENTION = {"sdpa": sdpa.attention}
+ATTENTION = {"sdpa": sdpa.attention, "cpu": cpu_attention.attention}
 EXPERTS = {"sorted": sorted_experts.routed_experts}
 TRITON = "vl2.kernels.triton_"  # these are tested in tests/kernels
 REFERENCE = {reference.attention, reference.latent_attention, reference.routed_experts}
@@ -59,22 +59,23 @@ def test_attention(name: str, shape: tuple[int, ...], dims: tuple[int, int], mas
     assert_equal(outputs_and_gradients(ATTENTION[name], inputs, *others), theirs)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])  # native kernels, where there are some, and PyTorch's
 @given(
     lengths=st.lists(st.lists(st.integers(1, 9), min_size=1, max_size=4), min_size=1, max_size=3),
     dims=st.tuples(st.integers(1, 33), st.integers(1, 33)),
     seed=st.integers(0, 99),
 )
 @settings(max_examples=60, deadline=None)
-def test_document_attention(lengths: list[list[int]], dims: tuple[int, int], seed: int) -> None:
+def test_document_attention(dtype: torch.dtype, lengths: list[list[int]], dims: tuple[int, int], seed: int) -> None:
     torch.manual_seed(seed)
     total = max(map(sum, lengths))
     numbers = torch.zeros(len(lengths), total, dtype=torch.long)  # what is left of a row is padding
     for row, parts in zip(numbers, lengths, strict=True):
         row[: sum(parts)] = torch.arange(1, len(parts) + 1).repeat_interleave(torch.tensor(parts))
-    inputs = tuple(torch.randn(len(lengths), 3, total, dim) for dim in (dims[0], *dims))
+    inputs = tuple(torch.randn(len(lengths), 3, total, dim, dtype=dtype) for dim in (dims[0], *dims))
     found = Documents.of(numbers)
     assert found is not None
-    theirs = outputs_and_gradients(reference.attention, inputs, documents_mask(numbers, torch.float32), 0.3)
+    theirs = outputs_and_gradients(reference.attention, inputs, documents_mask(numbers, dtype), 0.3)
     assert_equal(outputs_and_gradients(documents.attention, inputs, found, 0.3), theirs)
 
 
