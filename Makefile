@@ -30,9 +30,10 @@ check: .venv/dev.stamp
 
 SANITIZERS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 sanitize: .venv/dev.stamp
-	LD_PRELOAD=$$($(or $(CXX),c++) -print-file-name=libasan.so) ASAN_OPTIONS=detect_leaks=0 \
-	VL2_NATIVE_FLAGS='$(SANITIZERS)' $(BIN)/python -m pytest -q tests/kernels/test_native.py tests/kernels/test_learned_attention.py \
-	tests/kernels/test_sorted_experts.py tests/weights/test_pack.py
+	LD_PRELOAD="$$($(or $(CXX),c++) -print-file-name=libasan.so) $$($(or $(CXX),c++) -print-file-name=libstdc++.so)" \
+	ASAN_OPTIONS=detect_leaks=0 \
+	VL2_NATIVE_FLAGS='$(SANITIZERS)' $(BIN)/python -m pytest -q \
+	tests/kernels/test_native.py tests/kernels/test_learned_attention.py tests/kernels/test_sorted_experts.py tests/weights/test_pack.py
 
 POCKET_STAGES := warmup_vision warmup_language align pretrain sft sft_again
 pocket: .venv/train.stamp

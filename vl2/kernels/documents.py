@@ -41,6 +41,11 @@ def attention(query: Tensor, key: Tensor, value: Tensor, documents: Documents, s
     """
     if learns_attention(query, key, value):
         return learned_attention(query, key, value, scale, lengths=documents.lengths, is_causal=True)
+    return alone(query, key, value, documents, scale)
+
+
+def alone(query: Tensor, key: Tensor, value: Tensor, documents: Documents, scale: float) -> Tensor:
+    """Return the same by PyTorch's fused kernel, called once a document."""
     rows = []
     for row, lengths in enumerate(documents.lengths):
         # split, not slices: the gradient of a slice is as long as the row

@@ -46,7 +46,8 @@ struct Numbers {
 };
 
 template <int ROWS>
-void product_block(const Numbers& a, const float* b, int64_t stride, int64_t inner, float* out, int64_t out_stride, bool adds) {
+void product_block(const Numbers& a, const float* b, int64_t stride, int64_t inner, float* out, int64_t out_stride,
+                   bool adds) {
     F32 acc[ROWS];
     for (int m = 0; m < ROWS; m++) acc[m] = adds ? load<F32>(out + m * out_stride) : F32{};
     for (int64_t i = 0; i < inner; i++) {
@@ -57,7 +58,8 @@ void product_block(const Numbers& a, const float* b, int64_t stride, int64_t inn
 }
 
 template <int ROWS = FLOAT_ROWS>
-void some_rows(int rows, const Numbers& a, const float* b, int64_t stride, int64_t inner, float* out, int64_t out_stride, bool adds) {
+void some_rows(int rows, const Numbers& a, const float* b, int64_t stride, int64_t inner, float* out,
+               int64_t out_stride, bool adds) {
     if constexpr (ROWS > 1)
         if (rows < ROWS) return some_rows<ROWS - 1>(rows, a, b, stride, inner, out, out_stride, adds);
     product_block<ROWS>(a, b, stride, inner, out, out_stride, adds);
@@ -79,14 +81,14 @@ struct Plane {
     Numbers columns(int64_t first) { return {data.data() + first, 1, stride}; }
 };
 
-// out [rows][cols] = a [rows][inner] * b [inner][cols], or added to it; whole lanes of columns.
-inline void multiply_planes(const Numbers& a, int64_t rows, Plane& b, int64_t first, int64_t inner, int64_t cols, float* out,
-                            int64_t out_stride, bool adds) {
+// out [rows][cols] = a [rows][inner] * the rows of b from `first` on, or added to it; whole lanes of columns.
+inline void multiply_planes(const Numbers& a, int64_t rows, Plane& b, int64_t first, int64_t inner, int64_t cols,
+                            Plane& out, bool adds = false) {
     for (int64_t c = 0; c < cols; c += LANES)
         for (int64_t r = 0; r < rows; r += FLOAT_ROWS) {
+            const Numbers from{a.data + r * a.row, a.row, a.col};
             const int some = int(std::min(rows - r, int64_t(FLOAT_ROWS)));
-            some_rows(some, {a.data + r * a.row, a.row, a.col}, b.at(first) + c, b.stride, inner, out + r * out_stride + c,
-                      out_stride, adds);
+            some_rows(some, from, b.at(first) + c, b.stride, inner, out.at(r) + c, out.stride, adds);
         }
 }
 
@@ -103,8 +105,9 @@ class AttentionLearner {
         each_chunk([&](int64_t first, int64_t count, int64_t seen) {
             score(first, count, seen);
             for (int64_t m = 0; m < count; m++) soften(first + m, scores_.at(m), seen);
-            multiply_planes(scores_.rows(0), count, values_, 0, seen, values_.stride, found_.at(0), found_.stride, false);
-            for (int64_t m = 0; m < count; m++) put(all_.out, first + m, all_.value_dim, found_.at(m), sums(first + m).inverse);
+            multiply_planes(scores_.rows(0), count, values_, 0, seen, values_.stride, found_);
+            for (int64_t m = 0; m < count; m++)
+                put(all_.out, first + m, all_.value_dim, found_.at(m), sums(first + m).inverse);
         });
     }
 
@@ -119,14 +122,11 @@ class AttentionLearner {
         each_chunk([&](int64_t first, int64_t count, int64_t seen) {
             score(first, count, seen);
             for (int64_t m = 0; m < count; m++) weigh(first + m, scores_.at(m), weights_.at(m), seen);
-            multiply_planes(weights_.columns(0), seen, came_, first, count, came_.stride, value_grads_.at(0),
-                            value_grads_.stride, true);
-            multiply_planes(came_.rows(first), count, upright_values_, 0, all_.value_dim, whole_lanes(seen), scores_.at(0),
-                            scores_.stride, false);
+            multiply_planes(weights_.columns(0), seen, came_, first, count, came_.stride, value_grads_, true);
+            multiply_planes(came_.rows(first), count, upright_values_, 0, all_.value_dim, whole_lanes(seen), scores_);
             for (int64_t m = 0; m < count; m++) return_scores(scores_.at(m), weights_.at(m), seen);
-            multiply_planes(scores_.columns(0), seen, queries_, first, count, queries_.stride, key_grads_.at(0),
-                            key_grads_.stride, true);
-            multiply_planes(scores_.rows(0), count, keys_, 0, seen, keys_.stride, found_.at(0), found_.stride, false);
+            multiply_planes(scores_.columns(0), seen, queries_, first, count, queries_.stride, key_grads_, true);
+            multiply_planes(scores_.rows(0), count, keys_, 0, seen, keys_.stride, found_);
             for (int64_t m = 0; m < count; m++) put(grads.query, first + m, all_.key_dim, found_.at(m), all_.scale);
         });
         for (int64_t i = 0; i < document.count; i++) {
@@ -176,8 +176,7 @@ class AttentionLearner {
     int64_t limit(int64_t query) const { return all_.is_causal ? query + 1 : document_.count; }
 
     void score(int64_t first, int64_t count, int64_t seen) {
-        multiply_planes(queries_.rows(first), count, upright_keys_, 0, all_.key_dim, whole_lanes(seen), scores_.at(0),
-                        scores_.stride, false);
+        multiply_planes(queries_.rows(first), count, upright_keys_, 0, all_.key_dim, whole_lanes(seen), scores_);
     }
 
     // Turn scores into e^(score - largest), 0 behind the limit.
@@ -219,7 +218,8 @@ class AttentionLearner {
     const LearnedAttention& all_;
     Document document_{};
     int64_t head_ = 0;
-    Plane queries_, keys_, upright_keys_, values_, upright_values_, came_, scores_, weights_, found_, key_grads_, value_grads_;
+    Plane queries_, keys_, upright_keys_, values_, upright_values_, came_, scores_, weights_, found_;
+    Plane key_grads_, value_grads_;
 };
 
 // learn(learner, document, head) for all heads of all documents, in parallel
@@ -228,7 +228,8 @@ template <class Learn> void each_head(const LearnedAttention& all, const Learn& 
     parallel_for(all.num_documents * all.heads, 1, [&](int64_t begin, int64_t end, int thread) {
         auto& learner = learners[thread];
         if (!learner) learner = std::make_unique<AttentionLearner>(all);
-        for (int64_t piece = begin; piece < end; piece++) learn(*learner, all.documents[piece / all.heads], piece % all.heads);
+        for (int64_t piece = begin; piece < end; piece++)
+            learn(*learner, all.documents[piece / all.heads], piece % all.heads);
     });
 }
 
