@@ -29,11 +29,12 @@ check: .venv/dev.stamp
 	$(BIN)/basedpyright
 
 SANITIZERS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
+KERNEL_TESTS := $(addprefix tests/kernels/test_,native.py learned_attention.py sorted_experts.py) tests/weights/test_pack.py
+sanitize: export VL2_NATIVE_FLAGS = $(SANITIZERS)
 sanitize: .venv/dev.stamp
+	$(BIN)/python -c 'from vl2.kernels.native.compiler import compiled_library; compiled_library()'
 	LD_PRELOAD="$$($(or $(CXX),c++) -print-file-name=libasan.so) $$($(or $(CXX),c++) -print-file-name=libstdc++.so)" \
-	ASAN_OPTIONS=detect_leaks=0 \
-	VL2_NATIVE_FLAGS='$(SANITIZERS)' $(BIN)/python -m pytest -q \
-	tests/kernels/test_native.py tests/kernels/test_learned_attention.py tests/kernels/test_sorted_experts.py tests/weights/test_pack.py
+	ASAN_OPTIONS=detect_leaks=0 $(BIN)/python -m pytest -q $(KERNEL_TESTS)
 
 POCKET_STAGES := warmup_vision warmup_language align pretrain sft sft_again
 pocket: .venv/train.stamp
