@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from training import Run, summary, timed
+from training import Run, in_turns
 
 from vl2.kernels import cpu_attention, documents, reference
 from vl2.kernels.documents import Documents
@@ -38,15 +38,9 @@ def parts(batch: int, heads: int, tokens: int) -> list[Tensor]:
 
 
 def compare(title: str, runs: dict[str, Run]) -> None:
-    """Time the contenders in turns; the first round warms up."""
-    times: dict[str, list[tuple[float, float]]] = {way: [] for way in runs}
-    for number in range(ROUNDS + 1):
-        for way, run in runs.items():
-            pair = timed(run)
-            if number:
-                times[way].append(pair)
+    """Print what the contenders take."""
     print(title)
-    for way, entry in summary(times).items():
+    for way, entry in in_turns(runs, ROUNDS).items():
         print(f"  {way:10}", *(f"{kind} {entry[kind]}" for kind in ("wall_s", "cpu_s")))
 
 

@@ -169,9 +169,8 @@ def summary(times: Mapping[str, list[tuple[float, float]]]) -> dict[str, dict[st
     return found
 
 
-def compare_layers(dtype: str, tokens: int, rounds: int) -> dict[str, dict[str, object]]:
-    """Time the layer; the first round warms up."""
-    runs = layer_runs(DTYPES[dtype], tokens, LAYER_WAYS)
+def in_turns(runs: Mapping[str, Run], rounds: int) -> dict[str, dict[str, object]]:
+    """Time contenders round by round; the first round warms up."""
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in runs}
     for number in range(rounds + 1):
         for way, run in runs.items():
@@ -179,6 +178,11 @@ def compare_layers(dtype: str, tokens: int, rounds: int) -> dict[str, dict[str, 
             if number:
                 times[way].append(pair)
     return summary(times)
+
+
+def compare_layers(dtype: str, tokens: int, rounds: int) -> dict[str, dict[str, object]]:
+    """Time the layer; the first round warms up."""
+    return in_turns(layer_runs(DTYPES[dtype], tokens, LAYER_WAYS), rounds)
 
 
 def compare_steps(dtype: str, rounds: int, *, has_images: bool, ways: tuple[str, ...]) -> dict[str, dict[str, object]]:

@@ -5,6 +5,33 @@
 
 namespace vl2 {
 
+// What makes weights of one query's scores: e^(score - largest) * inverse.
+struct Softmax {
+    float largest, inverse;
+};
+
+// Hide the scores behind the limit, up to `end`, whole lanes.
+inline void hide(float* row, int64_t limit, int64_t end) {
+    for (int64_t s = limit; s < end; s++) row[s] = -INFINITY;
+}
+
+// Turn scores into e^(score - largest), 0 behind the limit.
+inline Softmax soften(float* row, int64_t limit, int64_t end) {
+    hide(row, limit, end);
+    F32 most = splat(-INFINITY), totals = {};
+    for (int64_t s = 0; s < end; s += LANES) {
+        const F32 score = load<F32>(row + s);
+        most = select(score > most, score, most);
+    }
+    const float top = largest(most);
+    for (int64_t s = 0; s < end; s += LANES) {
+        const F32 weight = exp16(load<F32>(row + s) - top);
+        store(row + s, weight);
+        totals += weight;
+    }
+    return {top, 1.0f / sum(totals)};
+}
+
 // Keys and values of one head as weights: scores are keys * queries, and outputs are values * scores.
 struct Head {
     std::vector<uint8_t> key_data, value_data;
@@ -73,7 +100,8 @@ struct Head {
                 store(weights.data() + (m * tiles + tile) * LANES, load<F32>(found + m * LANES));
         }
         float inverse[MOST_ROWS];
-        for (int m = 0; m < count; m++) inverse[m] = soften(weights.data() + m * tiles * LANES, limit(first + m), tiles);
+        for (int m = 0; m < count; m++)
+            inverse[m] = soften(weights.data() + m * tiles * LANES, limit(first + m), tiles * LANES).inverse;
         // scores have only the columns that are seen: the later ones of the values' tiles are not read
         Weight seen = values;
         seen.cols = whole(values.format, most);
@@ -88,23 +116,6 @@ struct Head {
                 store_some(out(first + m) + tile * LANES, load<F32>(found + m * LANES) * inverse[m],
                            values.rows - tile * LANES);
         }
-    }
-
-    // Turn scores into e^(score - largest), 0 behind the limit; return 1 / their sum.
-    static float soften(float* row, int64_t limit, int64_t tiles) {
-        for (int64_t s = limit; s < tiles * LANES; s++) row[s] = -INFINITY;
-        F32 most = splat(-INFINITY), totals = {};
-        for (int64_t s = 0; s < tiles * LANES; s += LANES) {
-            const F32 score = load<F32>(row + s);
-            most = select(score > most, score, most);
-        }
-        const float top = largest(most);
-        for (int64_t s = 0; s < tiles * LANES; s += LANES) {
-            const F32 weight = exp16(load<F32>(row + s) - top);
-            store(row + s, weight);
-            totals += weight;
-        }
-        return 1.0f / sum(totals);
     }
 };
 

@@ -2,7 +2,7 @@
 // for a few queries at a time and computed anew on the way back.
 #pragma once
 
-#include "tiles.h"
+#include "attention.h"
 
 namespace vl2 {
 
@@ -14,11 +14,6 @@ struct Strides {
 // Tokens of one row that attend to each other; causal: each to itself and those before it.
 struct Document {
     int64_t row, first, count;
-};
-
-// What makes weights of one query's scores: e^(score - largest) * inverse.
-struct Softmax {
-    float largest, inverse;
 };
 
 // Mirrored by vl2/kernels/native/structs.py.
@@ -104,7 +99,8 @@ class AttentionLearner {
         found_.shape(QUERIES, all_.value_dim);
         each_chunk([&](int64_t first, int64_t count, int64_t seen) {
             score(first, count, seen);
-            for (int64_t m = 0; m < count; m++) soften(first + m, scores_.at(m), seen);
+            for (int64_t m = 0; m < count; m++)
+                sums(first + m) = soften(scores_.at(m), limit(first + m), whole_lanes(seen));
             multiply_planes(scores_.rows(0), count, values_, 0, seen, values_.stride, found_);
             for (int64_t m = 0; m < count; m++)
                 put(all_.out, first + m, all_.value_dim, found_.at(m), sums(first + m).inverse);
@@ -179,28 +175,10 @@ class AttentionLearner {
         multiply_planes(queries_.rows(first), count, upright_keys_, 0, all_.key_dim, whole_lanes(seen), scores_);
     }
 
-    // Turn scores into e^(score - largest), 0 behind the limit.
-    void soften(int64_t query, float* row, int64_t seen) const {
-        const int64_t end = whole_lanes(seen);
-        for (int64_t s = limit(query); s < end; s++) row[s] = -INFINITY;
-        F32 most = splat(-INFINITY), totals = {};
-        for (int64_t s = 0; s < end; s += LANES) {
-            const F32 score = load<F32>(row + s);
-            most = select(score > most, score, most);
-        }
-        const float top = largest(most);
-        for (int64_t s = 0; s < end; s += LANES) {
-            const F32 weight = exp16(load<F32>(row + s) - top);
-            store(row + s, weight);
-            totals += weight;
-        }
-        sums(query) = {top, 1.0f / sum(totals)};
-    }
-
     // The weights of scores, 0 behind the limit.
     void weigh(int64_t query, float* row, float* weights, int64_t seen) const {
         const int64_t end = whole_lanes(seen);
-        for (int64_t s = limit(query); s < end; s++) row[s] = -INFINITY;
+        hide(row, limit(query), end);
         const Softmax made = sums(query);
         for (int64_t s = 0; s < end; s += LANES)
             store(weights + s, exp16(load<F32>(row + s) - made.largest) * made.inverse);
