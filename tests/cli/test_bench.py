@@ -77,6 +77,21 @@ def test_quantised_weights_are_measured() -> None:
     assert result.stdout.count("vision, 1 tile") == 1  # one tower serves both
 
 
+def test_what_was_measured_before_an_interruption_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def build(preset: str, precision: str, *rest: object) -> object:
+        if precision == "int4":
+            raise KeyboardInterrupt
+        return build_contender(preset, precision)
+
+    monkeypatch.setattr(bench_run, "build_contender", build)
+    words = "--preset pocket --context 8 --batch 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
+    result = run("bench", *words, "--tiles", "", "--precisions", "int8,int4", "--out", str(tmp_path / "bench.json"))
+    assert result.exit_code == 130
+    record = json.loads((tmp_path / "bench.json").read_text())
+    assert [row["precision"] for row in record["rows"]] == ["int8", "int8"]
+    assert all(len(row["samples"]) == 1 for row in record["rows"])
+
+
 def test_a_checkpoint_is_measured_in_place_of_random_weights(folder: Path) -> None:
     words = "--context 8 --batch 1 --tiles 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
     result = run("bench", "--model", str(folder), "--precisions", "fp32", *words)

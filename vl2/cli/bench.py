@@ -30,7 +30,7 @@ def bench(
     cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache.")] = None,
     peer: Peer = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure plain PyTorch code in turns.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Write every sample here, as JSON.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Write every sample here, as JSON, precision by precision.")] = None,
     png: Annotated[Path | None, typer.Option(help="Draw the figures here: .png.")] = None,
     debug: Debug = False,
 ) -> None:
@@ -45,7 +45,7 @@ def bench(
 
     from vl2.cli.bench_contender import DEFAULT_PRECISIONS
     from vl2.cli.bench_report import remarks, to_dict, to_png, to_table
-    from vl2.cli.bench_run import BenchSettings, run_bench
+    from vl2.cli.bench_run import BenchSettings, Results, run_bench
 
     settings = BenchSettings(
         preset=preset, folder=model, precisions=tuple(filter(None, precisions.split(","))) or DEFAULT_PRECISIONS,
@@ -54,12 +54,15 @@ def bench(
         read_bytes=round(read_gb * 1e9), peer_python=python, peer_folder=folder, has_baseline=baseline,
         cache_dtype=cache_dtype,
     )  # fmt: skip
-    results = run_bench(settings, say=lambda line: typer.echo(line, err=True))
+
+    def keep(results: Results) -> None:
+        if out is not None:
+            write_file(out, (json.dumps(to_dict(results), indent=1) + "\n").encode())
+
+    results = run_bench(settings, say=lambda line: typer.echo(line, err=True), keep=keep)
     show.show_table(to_table(results))
     for line in remarks(results):
         typer.echo(line)
-    if out is not None:
-        write_file(out, (json.dumps(to_dict(results), indent=1) + "\n").encode())
     if png is not None:
         write_file(png, to_png(results))
 

@@ -24,6 +24,7 @@ from vl2.weights import check_memory, plan_memory
 
 PEER_FILES = {"bf16": "bf16", "int8": "q8_0", "int4": "q4_0"}  # the peer's kind of the same size
 Say = Callable[[str], None]
+Keep = Callable[["Results"], None]
 Start = Callable[[], AbstractContextManager[Rival | None]]
 
 
@@ -88,8 +89,8 @@ class Results:
     versions: dict[str, str] = field(default_factory=dict)
 
 
-def run_bench(settings: BenchSettings, say: Say) -> Results:
-    """Measure every precision against every rival; `say` hears what is going on."""
+def run_bench(settings: BenchSettings, say: Say, keep: Keep) -> Results:
+    """Measure every precision against every rival; `say` hears what is going on, `keep` gets what there is so far."""
     _check(settings)
     rivals = {precision: _rivals(settings, precision) for precision in settings.precisions}
     torch.manual_seed(0)
@@ -119,6 +120,7 @@ def run_bench(settings: BenchSettings, say: Say) -> Results:
                     ]
                     _take_turns(settings, contender, rival, rows, roofline, say)
                 results.rows += rows
+                keep(results)
             del contender  # before the next one is made
     finally:
         roofline.close()
