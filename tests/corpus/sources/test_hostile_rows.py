@@ -19,6 +19,7 @@ from vl2.corpus.sources.source_format import SourceRows
 from vl2.corpus.sources.table import SOURCES
 from vl2.data.faults import Fault
 from vl2.data.records.row import Row
+from vl2.processor.images import open_image
 
 EXAMPLES = int(os.environ.get("VL2_HOSTILE_ROWS", "8"))  # of each format
 WORDS = st.sampled_from(
@@ -28,6 +29,7 @@ WORDS = st.sampled_from(
     "img goal rows page_url image_url page_title is_main_image section_title <td <td> > </td> <tr> train a.png "
     "../a.png /etc/passwd http://x/a.png [] {} 1,2,3,4 -1,-1,-1,-1 <ref>a</ref><box>[[1,2,3,4]]</box> <p>a</p> #### "
     "a ) b".split()
+    + ["a" * 300]  # longer than the name of a file may be
 )
 SCALARS = (
     st.none() | st.booleans() | st.integers(-5, 2000) | st.floats() | WORDS | st.text(max_size=4) | st.just(b"\x89")
@@ -79,3 +81,9 @@ def test_a_row_of_any_shape_is_a_sample_or_a_fault(tmp_path, name, data):
             ingest(row, source)
         except VL2Error as error:
             assert "row" in error.thing
+
+
+def test_a_name_longer_than_any_file_has_is_an_image_that_is_missing(tmp_path):
+    image = Pictures(str(tmp_path)).first_of(["a" * 300 + suffix for suffix in (".jpg", ".png")])
+    with pytest.raises(VL2Error, match="File name too long"):
+        open_image(image.path)

@@ -99,7 +99,10 @@ class Pictures:
         """Tell whether a name may be there, at less than what it costs to find out that it leads nowhere else."""
         if self._root is None:
             return name in self._archive.members
-        return self._folder is None or (self._folder / name.replace("\\", "/")).is_file()
+        try:
+            return self._folder is None or (self._folder / name.replace("\\", "/")).is_file()
+        except OSError:  # longer than names may be
+            return False
 
     def of_address(self, url: str, *more: str) -> ImageSource:
         """Return the image that was fetched from an address before: nothing is fetched here.
