@@ -20,13 +20,20 @@ demo: .venv/core.stamp
 	$(BIN)/vl2 detect examples/shapes.png "blue house" --draw out/demo.png
 	@echo "The picture with its box: out/demo.png"
 
-test: check
-	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
+test: style
+	@$(MAKE) --no-print-directory --jobs 2 types pytest
 
-check: .venv/dev.stamp
+check: style types
+
+style: .venv/dev.stamp
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-logo
+
+types: .venv/dev.stamp
 	$(BIN)/basedpyright
+
+pytest: .venv/dev.stamp
+	HF_HUB_OFFLINE=1 $(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 SANITIZERS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all
 KERNEL_TESTS := $(addprefix tests/kernels/test_,native.py learned_attention.py sorted_experts.py) tests/weights/test_pack.py
@@ -71,4 +78,4 @@ clean:
 	$(PIP) '$(TORCH)'
 	@touch $@
 
-.PHONY: demo test check sanitize pocket offline-packages offline clean
+.PHONY: demo test check style types pytest sanitize pocket offline-packages offline clean
