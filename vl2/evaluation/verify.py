@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
+from vl2.data.records.files import is_file
 from vl2.evaluation.loaders import READERS, guess_format, open_rows
 from vl2.evaluation.loaders.hub import hub_folder
 from vl2.evaluation.row import Row
@@ -109,14 +110,7 @@ def _repeated(ids: Counter[str]) -> Iterator[str]:
 
 
 def _lacks_image(row: Row) -> bool:
-    return not row.images or any(image.data is None and not _is_file(image.path or "") for image in row.images)
-
-
-def _is_file(name: str) -> bool:
-    try:
-        return Path(name).is_file()
-    except (OSError, ValueError):  # a name too long, or none
-        return False
+    return not row.images or any(image.data is None and not is_file(image.path or "") for image in row.images)
 
 
 def _md5(path: Path) -> str:

@@ -14,7 +14,7 @@ from typing import BinaryIO, cast
 from vl2.core.errors import VL2Error
 from vl2.core.sample import ImageSource
 from vl2.data.faults import RowError
-from vl2.data.records.files import is_url, open_file
+from vl2.data.records.files import is_file, is_url, open_file
 from vl2.data.records.root import Root
 from vl2.processor.images import DEFAULT_LIMITS
 
@@ -99,10 +99,7 @@ class Pictures:
         """Tell whether a name may be there, at less than what it costs to find out that it leads nowhere else."""
         if self._root is None:
             return name in self._archive.members
-        try:
-            return self._folder is None or (self._folder / name.replace("\\", "/")).is_file()
-        except OSError:  # longer than names may be
-            return False
+        return self._folder is None or is_file(self._folder / name.replace("\\", "/"))
 
     def of_address(self, url: str, *more: str) -> ImageSource:
         """Return the image that was fetched from an address before: nothing is fetched here.

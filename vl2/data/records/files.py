@@ -22,6 +22,14 @@ _ENDINGS = (".jsonl", ".ndjson", ".json", ".parquet", ".tar", ".mds")
 _PACKED = (".gz", ".tgz")
 
 
+def is_file(path: str | Path) -> bool:
+    """Tell whether a file is there; it is not under a name that no file can have."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):  # too long, or with a null byte
+        return False
+
+
 def is_url(path: str) -> bool:
     """Tell whether fsspec opens this rather than the file system."""
     return "://" in path
