@@ -72,7 +72,7 @@ class Experts {
         pieces_.clear();
         int64_t tiles = 0;
         for (size_t g = 0; g < used_; g++) tiles += groups_[g]->mlp->gate.num_tiles();
-        const int64_t size = range_size(tiles);
+        const int64_t size = range_size(tiles, MOST_TILES / 2);
         for (size_t g = 0; g < used_; g++) {
             Group& group = *groups_[g];
             group.activations.resize(group.tokens.size() * group.mlp->gate.rows);
@@ -86,8 +86,7 @@ class Experts {
         const Piece& piece = pieces_[number];
         Group& group = *piece.group;
         const Packed& x = group.input;
-        if (x.rows > 2) return activate_pairs(piece);
-        // few rows: memory is the limit, and serves one stream best
+        if (!is_one_stream(x.rows)) return activate_side_by_side(piece);
         const int rows = int(x.rows);
         const Weight &gate = group.mlp->gate, &up = group.mlp->up;
         const int64_t following = number + Pool::shared().num_threads();  // that this thread probably takes next
@@ -112,18 +111,25 @@ class Experts {
         return piece.group->mlp->gate.tile(piece.group->expert, piece.begin);
     }
 
-    static void activate_pairs(const Piece& piece) {
+    static void activate_side_by_side(const Piece& piece) {
         Group& group = *piece.group;
         const Packed& x = group.input;
-        float out[2 * MOST_ROWS * LANES];
-        for (int64_t tile = piece.begin; tile < piece.end; tile++) {
-            const Tile pair[2] = {{&group.mlp->gate, group.expert, tile}, {&group.mlp->up, group.expert, tile}};
+        float out[MOST_TILES * MOST_ROWS * LANES];
+        each_bundle(piece.begin, piece.end, std::max(tiles_at_once(x.rows) / 2, 1), [&](const Bundle& bundle) {
+            Tile both[MOST_TILES];
+            for (int t = 0; t < bundle.count; t++) {
+                both[t] = {&group.mlp->gate, group.expert, bundle[t]};
+                both[bundle.count + t] = {&group.mlp->up, group.expert, bundle[t]};
+            }
             for (int64_t block = 0; block < x.num_blocks(); block++) {
                 const int rows = x.rows_of(block);
-                dot(pair, 2, x, block, out);
-                keep(group, tile, block * x.block_rows, rows, out, out + rows * LANES);
+                dot(both, 2 * bundle.count, x, block, out);
+                for (int t = 0; t < bundle.count; t++) {
+                    const float* gates = out + t * rows * LANES;
+                    keep(group, bundle[t], block * x.block_rows, rows, gates, gates + bundle.count * rows * LANES);
+                }
             }
-        }
+        });
     }
 
     static void keep(Group& group, int64_t tile, int64_t first, int rows, const float* gates, const float* ups) {
@@ -138,30 +144,35 @@ class Experts {
     // A thread owns a range of outputs of all tokens, so that the experts add up in one order and never at once.
     void close(float* total, int64_t width) {
         const int64_t tiles = (width + LANES - 1) / LANES;
-        parallel_for(tiles, range_size(tiles), [&](int64_t begin, int64_t end, int) {
-            float out[2 * MOST_ROWS * LANES];
+        int together = 1;  // as many as of one of the groups
+        for (size_t g = 0; g < used_; g++) together = std::max(together, tiles_at_once(groups_[g]->tokens.size()));
+        parallel_for(tiles, range_size(tiles, together), [&](int64_t begin, int64_t end, int) {
             for (size_t g = 0; g < used_; g++) {
-                const Group& group = *groups_[g];
-                const Packed& x = group.hidden;
-                const int most = x.rows > 2 ? 2 : 1;
                 const Group* next = g + 1 < used_ ? groups_[g + 1].get() : nullptr;
-                const Stretch stretch = stretch_of(x, group.mlp->down, group.expert, end,
-                                                   next ? next->mlp->down.tile(next->expert, begin) : nullptr);
-                for (int64_t tile = begin, count; tile < end; tile += count) {
-                    count = end - tile < most ? end - tile : most;
-                    const Tile pair[2] = {{&group.mlp->down, group.expert, tile}, {&group.mlp->down, group.expert, tile + 1}};
-                    for (int64_t block = 0; block < x.num_blocks(); block++) {
-                        dot(pair, int(count), x, block, out, stretch);
-                        const int rows = x.rows_of(block);
-                        for (int t = 0; t < count; t++)
-                            for (int m = 0; m < rows; m++) {
-                                const int64_t row = block * x.block_rows + m, left = width - (tile + t) * LANES;
-                                float* to = total + group.tokens[row] * width + (tile + t) * LANES;
-                                const F32 value = load<F32>(out + (t * rows + m) * LANES);
-                                store_some(to, load_some(to, left) + group.counts[row] * value, left);
-                            }
+                add_outputs(*groups_[g], begin, end, next, total, width);
+            }
+        });
+    }
+
+    static void add_outputs(const Group& group, int64_t begin, int64_t end, const Group* next, float* total, int64_t width) {
+        const Packed& x = group.hidden;
+        const Weight& down = group.mlp->down;
+        const uint8_t* following = next != nullptr ? next->mlp->down.tile(next->expert, begin) : nullptr;
+        const Stretch stretch = stretch_of(x, down, group.expert, end, following);
+        float out[MOST_TILES * MOST_ROWS * LANES];
+        each_bundle(begin, end, tiles_at_once(x.rows), [&](const Bundle& bundle) {
+            Tile some[MOST_TILES];
+            for (int t = 0; t < bundle.count; t++) some[t] = {&down, group.expert, bundle[t]};
+            for (int64_t block = 0; block < x.num_blocks(); block++) {
+                dot(some, bundle.count, x, block, out, stretch);
+                const int rows = x.rows_of(block);
+                for (int t = 0; t < bundle.count; t++)
+                    for (int m = 0; m < rows; m++) {
+                        const int64_t row = block * x.block_rows + m, left = width - bundle[t] * LANES;
+                        float* to = total + group.tokens[row] * width + bundle[t] * LANES;
+                        const F32 value = load<F32>(out + (t * rows + m) * LANES);
+                        store_some(to, load_some(to, left) + group.counts[row] * value, left);
                     }
-                }
             }
         });
     }

@@ -86,11 +86,8 @@ VL2_INLINE I32 to_int(F32 x) { return converted<I32>(x); }
 // What the compiler would do number by number.
 #if defined(__AVX2__)
 VL2_INLINE I32 to_int(I8 x) {
-    __m128i bytes;
-    std::memcpy(&bytes, &x, sizeof bytes);
     I32 out;
-    out.part[0] = (I32::Part)_mm256_cvtepi8_epi32(bytes);
-    out.part[1] = (I32::Part)_mm256_cvtepi8_epi32(_mm_srli_si128(bytes, 8));
+    EACH_PART out.part[p] = (I32::Part)_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i*)&x.part[p]));
     return out;
 }
 VL2_INLINE U32 widen_bits(U16 x) {
@@ -117,10 +114,10 @@ VL2_INLINE float sum(F32 x) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 // The sums of eight vectors, side by side.
-VL2_INLINE void sums(const F32* x, float* to) {
-    const auto eight = [&](int i) { return (__m256)(x[i].part[0] + x[i].part[1]); };
+VL2_INLINE void sums(const F32::Part* x, float* to) {
     for (int i = 0; i < 8; i += 4) {
-        const __m256 first = _mm256_hadd_ps(eight(i), eight(i + 1)), second = _mm256_hadd_ps(eight(i + 2), eight(i + 3));
+        const __m256 first = _mm256_hadd_ps((__m256)x[i], (__m256)x[i + 1]);
+        const __m256 second = _mm256_hadd_ps((__m256)x[i + 2], (__m256)x[i + 3]);
         _mm_storeu_ps(to + i, upper_and_lower(_mm256_hadd_ps(first, second)));
     }
 }
@@ -136,8 +133,11 @@ VL2_INLINE float sum(F32 x) {
     for (int lane = 0; lane < PART_LANES; lane++) total += all[lane];
     return total;
 }
-VL2_INLINE void sums(const F32* x, float* to) {
-    for (int i = 0; i < 8; i++) to[i] = sum(x[i]);
+VL2_INLINE void sums(const F32::Part* x, float* to) {
+    for (int i = 0; i < 8; i++) {
+        to[i] = 0;
+        for (int lane = 0; lane < PART_LANES; lane++) to[i] += x[i][lane];
+    }
 }
 #endif
 VL2_INLINE float largest(F32 x) {
@@ -150,20 +150,25 @@ VL2_INLINE float largest(F32 x) {
 
 // acc + a * b, rounded in one way: left to itself the compiler rounds once here and twice there, and a row's result
 // would depend on its neighbours.
-VL2_INLINE F32 add_product(F32 acc, F32 a, F32 b) {
+VL2_INLINE F32::Part add_part(F32::Part acc, F32::Part a, F32::Part b) {
 #if defined(__FMA__)
-    EACH_PART acc.part[p] = (F32::Part)_mm256_fmadd_ps((__m256)a.part[p], (__m256)b.part[p], (__m256)acc.part[p]);
-    return acc;
+    return (F32::Part)_mm256_fmadd_ps((__m256)a, (__m256)b, (__m256)acc);
 #else
     return acc + a * b;
 #endif
 }
-
-// acc[lane] += the products of the pairs of bfloat16 in w[lane] and a[lane]
-VL2_INLINE F32 dot_pairs(F32 acc, U32 w, U32 a) {
-    acc = add_product(acc, (F32)(w << 16), (F32)(a << 16));
-    return add_product(acc, (F32)(w & 0xffff0000u), (F32)(a & 0xffff0000u));
+VL2_INLINE F32 add_product(F32 acc, F32 a, F32 b) {
+    EACH_PART acc.part[p] = add_part(acc.part[p], a.part[p], b.part[p]);
+    return acc;
 }
+
+// A sum of many products in one register, into which all lanes fall: eight of them leave room for what is multiplied.
+typedef F32::Part Folded;
+VL2_INLINE Folded add_folded(Folded acc, F32 a, F32 b) {
+    EACH_PART acc = add_part(acc, a.part[p], b.part[p]);
+    return acc;
+}
+
 // Two numbers that were rounded to bfloat16, ready to be multiplied.
 struct Pair {
     float first, second;
@@ -172,7 +177,6 @@ VL2_INLINE F32 dot_pair(F32 acc, U32 w, Pair a) {
     acc = add_product(acc, (F32)(w << 16), a.first);
     return add_product(acc, (F32)(w & 0xffff0000u), a.second);
 }
-
 // acc[lane] += the products of four unsigned bytes of w[lane] with four signed bytes of a
 VL2_INLINE I32 dot_quad(I32 acc, I32 w, int32_t a) {
 #if defined(__AVXVNNI__)

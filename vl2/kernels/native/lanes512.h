@@ -48,6 +48,10 @@ VL2_INLINE void sums(const F32* x, float* to) {
 
 VL2_INLINE F32 add_product(F32 acc, F32 a, F32 b) { return acc + a * b; }
 
+// A sum of many products: see lanes.h.
+typedef F32 Folded;
+VL2_INLINE Folded add_folded(Folded acc, F32 a, F32 b) { return acc + a * b; }
+
 // acc[lane] += the products of the pairs of bfloat16 in w[lane] and a[lane]
 VL2_INLINE F32 dot_pairs(F32 acc, U32 w, U32 a) {
 #if defined(__AVX512BF16__)

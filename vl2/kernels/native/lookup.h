@@ -111,8 +111,9 @@ class Lookup {
         float *tops = part, *totals = part + at.heads, *out = part + 2 * at.heads;
         std::fill(tops, tops + at.heads, -INFINITY);
         std::memset(totals, 0, at.heads * (at.value_dim + 1) * sizeof(float));
-        split(queries, at.heads * at.key_dim);
-        const int64_t steps = at.key_dim / (2 * LANES) * CHUNK_SLOTS / TOGETHER + CHUNK_SLOTS;
+        if (sizeof(Value) == 2) prepare(queries, at);
+        const int64_t key_words = at.key_dim / (2 * LANES), value_words = at.value_dim / (2 * LANES);
+        const int64_t steps = key_words * CHUNK_SLOTS / TOGETHER + std::max(value_words / PAIRS, int64_t(1)) * CHUNK_SLOTS;
         ahead_.start(cache.slot_bytes, at.heads * steps);
         for (int64_t s = first; s < end; s++) ahead_.add(cache.at<Value>(cache.place(table, s)));
         const int64_t probable = first + stride * PART_SLOTS;
@@ -125,8 +126,10 @@ class Lookup {
                 const int64_t head = at.is_shared ? 0 : h;
                 const F32 scores = score(chunk, at.key + head * at.key_dim, queries, at.key_dim, h);
                 const float top = std::max(tops[h], largest(scores)), fade = exp16(splat(tops[h] - top))[0];
-                const F32 weights = exp16(scores - top);
-                tops[h] = top, totals[h] = totals[h] * fade + sum(weights);
+                const F32 softened = exp16(scores - top);
+                float weights[CHUNK_SLOTS];
+                store(weights, softened);
+                tops[h] = top, totals[h] = totals[h] * fade + sum(softened);
                 add(chunk, at.value + head * at.value_dim, weights, fade, at.value_dim, out + h * at.value_dim);
             }
         }
@@ -168,20 +171,14 @@ class Lookup {
     };
 
     static constexpr int TOGETHER = 8;  // slots of which the scores are summed side by side
+    static constexpr int PAIRS = HAS_MANY_REGISTERS ? 4 : 2;  // registers of bfloat16 of which values are summed so
 
-    // Queries as two bfloat16 parts, so that products of pairs keep 16 bits of them.
-    void split(const float* queries, int64_t count) {
-        high_.resize(count), low_.resize(count);
-        int64_t i = 0;
-        for (; i + LANES <= count; i += LANES) {
-            const F32 query = load<F32>(queries + i);
-            store(high_.data() + i, narrow16(query));
-            store(low_.data() + i, narrow16(query - widen16(high_.data() + i)));
-        }
-        for (; i < count; i++) {
-            high_[i] = narrow(queries[i]);
-            low_[i] = narrow(queries[i] - widen(high_[i]));
-        }
+    // Queries as they meet keys of bfloat16.
+    void prepare(const float* queries, const Span& at) {
+        twins_.clear();
+        for (int h = 0; h < at.heads; h++)
+            for (int64_t d = 0; d + 2 * LANES <= at.key_dim; d += 2 * LANES)
+                twins_.push_back(to_twin(queries + h * at.key_dim + d));
     }
 
     // The scores of one head at the slots of a chunk; -infinity where there is none.
@@ -191,16 +188,13 @@ class Lookup {
         for (int64_t s = 0; s < chunk.count; s += TOGETHER) {
             const Value* keys[TOGETHER];
             for (int i = 0; i < TOGETHER; i++) keys[i] = chunk.slots[std::min(s + i, chunk.count - 1)] + key;
-            F32 found[TOGETHER] = {};
+            Folded found[TOGETHER] = {};
             int64_t d = 0;
             if constexpr (sizeof(Value) == 2) {
-                for (; d + 2 * LANES <= dim; d += 2 * LANES) {
+                const Twin* query = twins_.data() + head * (dim / (2 * LANES));
+                for (; d + 2 * LANES <= dim; d += 2 * LANES, query++) {
                     ahead_.call();
-                    const U32 high = load<U32>(high_.data() + head * dim + d), low = load<U32>(low_.data() + head * dim + d);
-                    for (int i = 0; i < TOGETHER; i++) {
-                        const U32 pairs = load<U32>(keys[i] + d);
-                        found[i] = dot_pairs(dot_pairs(found[i], pairs, high), pairs, low);
-                    }
+                    for (int i = 0; i < TOGETHER; i++) found[i] = add_twin(found[i], load<U32>(keys[i] + d), *query);
                 }
             }
             if constexpr (sizeof(Value) == 1) {
@@ -208,7 +202,8 @@ class Lookup {
             } else {
                 for (; d < dim; d += LANES) {
                     const F32 query = load_some(queries + head * dim + d, dim - d);
-                    for (int i = 0; i < TOGETHER; i++) found[i] += query * read_some(keys[i] + d, dim - d);
+                    for (int i = 0; i < TOGETHER; i++)
+                        found[i] = add_folded(found[i], query, read_some(keys[i] + d, dim - d));
                 }
             }
             sums(found, scores + s);
@@ -219,14 +214,14 @@ class Lookup {
 
     // The scores of TOGETHER slots, group by group: an entry's parts are whole groups.
     void score_codes(const Chunk<int8_t>& chunk, int64_t first, const int8_t* const* keys, int64_t key,
-                        const float* query, int64_t dim, F32* found) {
+                     const float* query, int64_t dim, Folded* found) {
         const int group = chunk.cache.group;
         for (int64_t g = 0; g < dim; g += group) {
             ahead_.call();
-            F32 parts[TOGETHER] = {};
+            Folded parts[TOGETHER] = {};
             for (int64_t d = g; d < g + group; d += LANES) {
                 const F32 part = load<F32>(query + d);
-                for (int i = 0; i < TOGETHER; i++) parts[i] += part * read16(keys[i] + d);
+                for (int i = 0; i < TOGETHER; i++) parts[i] = add_folded(parts[i], part, read16(keys[i] + d));
             }
             for (int i = 0; i < TOGETHER; i++) {
                 const int8_t* slot = chunk.slots[std::min(first + i, chunk.count - 1)];
@@ -236,18 +231,17 @@ class Lookup {
     }
 
     // out = out * fade + the weighted values of a chunk
-    void add(const Chunk<uint16_t>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
-        constexpr int PAIRS = 4;  // of registers: 128 values
+    void add(const Chunk<uint16_t>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
         int64_t d = 0;
         for (; d + PAIRS * 2 * LANES <= dim; d += PAIRS * 2 * LANES) add_pairs<PAIRS>(chunk, value + d, weights, fade, out + d);
         for (; d + 2 * LANES <= dim; d += 2 * LANES) add_pairs<1>(chunk, value + d, weights, fade, out + d);
         add_rest(chunk, value, weights, fade, d, dim, out);
     }
-    void add(const Chunk<float>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
+    void add(const Chunk<float>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
         add_rest(chunk, value, weights, fade, 0, dim, out);
     }
 
-    void add(const Chunk<int8_t>& chunk, int64_t value, F32 weights, float fade, int64_t dim, float* out) {
+    void add(const Chunk<int8_t>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
         const auto add_group = chunk.cache.group == 64   ? &Lookup::add_codes<4>
                                : chunk.cache.group == 32 ? &Lookup::add_codes<2>
                                                          : &Lookup::add_codes<1>;
@@ -255,7 +249,7 @@ class Lookup {
     }
 
     template <int PARTS>
-    void add_codes(const Chunk<int8_t>& chunk, int64_t value, F32 weights, float fade, float* out) {
+    void add_codes(const Chunk<int8_t>& chunk, int64_t value, const float* weights, float fade, float* out) {
         F32 total[PARTS];
         for (int p = 0; p < PARTS; p++) total[p] = load<F32>(out + p * LANES) * fade;
         for (int64_t s = 0; s < chunk.count; s++) {
@@ -267,30 +261,30 @@ class Lookup {
         for (int p = 0; p < PARTS; p++) store(out + p * LANES, total[p]);
     }
 
-    template <int PAIRS>
-    void add_pairs(const Chunk<uint16_t>& chunk, int64_t value, F32 weights, float fade, float* out) {
-        F32 even[PAIRS], odd[PAIRS];
-        for (int p = 0; p < PAIRS; p++) {
+    template <int COUNT>
+    void add_pairs(const Chunk<uint16_t>& chunk, int64_t value, const float* weights, float fade, float* out) {
+        F32 even[COUNT], odd[COUNT];
+        for (int p = 0; p < COUNT; p++) {
             even[p] = load<F32>(out + 2 * p * LANES) * fade;
             odd[p] = load<F32>(out + (2 * p + 1) * LANES) * fade;
         }
         for (int64_t s = 0; s < chunk.count; s++) {
             const float weight = weights[s];
             ahead_.call();
-            for (int p = 0; p < PAIRS; p++) {
+            for (int p = 0; p < COUNT; p++) {
                 const U32 pairs = load<U32>(chunk.slots[s] + value + 2 * p * LANES);
                 even[p] += (F32)(pairs << 16) * weight;
                 odd[p] += (F32)(pairs & 0xffff0000u) * weight;
             }
         }
-        for (int p = 0; p < PAIRS; p++) {
+        for (int p = 0; p < COUNT; p++) {
             store(out + 2 * p * LANES, even[p]);
             store(out + (2 * p + 1) * LANES, odd[p]);
         }
     }
 
     template <class Value>
-    void add_rest(const Chunk<Value>& chunk, int64_t value, F32 weights, float fade, int64_t d, int64_t dim,
+    void add_rest(const Chunk<Value>& chunk, int64_t value, const float* weights, float fade, int64_t d, int64_t dim,
                          float* out) {
         ahead_.call();
         for (; d < dim; d += LANES) {
@@ -300,7 +294,7 @@ class Lookup {
         }
     }
 
-    std::vector<uint16_t> high_, low_;
+    std::vector<Twin> twins_;
     Ahead ahead_;
 };
 

@@ -125,10 +125,13 @@ float vl2_read(const float* from, int64_t count) {
     std::atomic<int32_t> total{0};
     parallel_for(count / LANES, 1 << 14, [&](int64_t begin, int64_t end, int) {
         I32 seen = {};
-        for (int64_t i = begin; i < end; i++) {
-            __builtin_prefetch((const uint8_t*)(from + i * LANES) + AHEAD);
-            seen ^= load<I32>(from + i * LANES);
-        }
+        each_bundle(begin, end, tiles_at_once(1), [&](const Bundle& bundle) {
+            for (int i = 0; i < bundle.count; i++) {
+                const float* at = from + bundle[i] * LANES;
+                if (calls_ahead(bundle.count)) __builtin_prefetch((const uint8_t*)at + AHEAD);
+                seen ^= load<I32>(at);
+            }
+        });
         int32_t all = 0;
         for (int lane = 0; lane < LANES; lane++) all ^= seen[lane];
         total ^= all;

@@ -105,11 +105,12 @@ template <class Piece> void parallel_for(int64_t count, int64_t size, const Piec
     });
 }
 
-// Ranges small enough that the threads end together, large enough to stream through memory.
+// Ranges small enough that the threads end together, large enough to stream through memory; whole bundles if there are
+// as many.
 constexpr int MOST_RANGE = 16;
-inline int64_t range_size(int64_t count) {
+inline int64_t range_size(int64_t count, int bundle) {
     const int64_t size = count / (4 * Pool::shared().num_threads());
-    return size < 1 ? 1 : size > MOST_RANGE ? MOST_RANGE : size;
+    return size < 1 ? 1 : size > MOST_RANGE ? MOST_RANGE : size < bundle ? size : size / bundle * bundle;
 }
 
 }  // namespace vl2

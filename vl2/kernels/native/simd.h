@@ -57,6 +57,38 @@ VL2_INLINE void to_pairs(F32 value, Pair* to) {
         store(to, widen_bits(halves) << 16);
 }
 
+// 32 numbers as they meet pairs of bfloat16. Where the processor multiplies such pairs, each is the sum of two of them,
+// so that products keep 16 bits; elsewhere the even and the odd ones stand apart.
+#if defined(__AVX512BF16__)
+struct Twin {
+    U32 high, low;
+};
+inline Twin to_twin(const float* from) {
+    uint16_t high[2 * LANES], low[2 * LANES];
+    for (int i = 0; i < 2 * LANES; i += LANES) {
+        const F32 value = load<F32>(from + i);
+        store(high + i, narrow16(value));
+        store(low + i, narrow16(value - widen16(high + i)));
+    }
+    return {load<U32>(high), load<U32>(low)};
+}
+VL2_INLINE Folded add_twin(Folded acc, U32 pairs, const Twin& a) {
+    return dot_pairs(dot_pairs(acc, pairs, a.high), pairs, a.low);
+}
+#else
+struct Twin {
+    F32 even, odd;
+};
+inline Twin to_twin(const float* from) {
+    float even[LANES], odd[LANES];
+    for (int i = 0; i < LANES; i++) even[i] = from[2 * i], odd[i] = from[2 * i + 1];
+    return {load<F32>(even), load<F32>(odd)};
+}
+VL2_INLINE Folded add_twin(Folded acc, U32 pairs, const Twin& a) {
+    return add_folded(add_folded(acc, (F32)(pairs << 16), a.even), (F32)(pairs & 0xffff0000u), a.odd);
+}
+#endif
+
 VL2_INLINE F32 absolute(F32 x) { return (F32)((U32)x & 0x7fffffffu); }
 
 // Keep the first lanes only where a row ends inside sixteen values.

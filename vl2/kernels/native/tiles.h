@@ -1,7 +1,7 @@
 // The one layout of weights and the products with it.
 //
-// A weight [rows, cols] is cut into tiles of 16 rows, and a tile is stored in the order in which it is read: one
-// sequential stream is what memory serves fastest. Activations come in blocks of a few rows, column by column, so that
+// A weight [rows, cols] is cut into tiles of 16 rows, and a tile is stored in the order in which it is read, as one
+// stream. Activations come in blocks of a few rows, column by column, so that
 // each weight that is loaded meets every row of a block. A product adds its columns in one order whatever the number of
 // rows: a row's result never depends on its neighbours.
 #pragma once
@@ -42,9 +42,16 @@ struct Weight {
     }
 };
 
-// Rows of a block and tiles that it meets at once: as many as the registers hold.
+// Rows of a block: as many as the registers hold.
 constexpr int FLOAT_ROWS = HAS_MANY_REGISTERS ? 12 : 6, INT_ROWS = HAS_MANY_REGISTERS ? 8 : 4;
-constexpr int MOST_TILES = HAS_MANY_REGISTERS ? 2 : 1;
+// Tiles that a block meets at once: as many as the registers hold. Few rows wait for memory, which serves a Xeon fastest
+// in one stream that is called ahead, and a Zen 3, measured without AVX-512, in four that it foresees itself.
+constexpr int MOST_TILES = 4;
+constexpr bool is_one_stream(int64_t rows) { return HAS_MANY_REGISTERS && rows <= 2; }
+constexpr int tiles_at_once(int64_t rows) {
+    if (HAS_MANY_REGISTERS) return is_one_stream(rows) ? 1 : 2;
+    return rows == 1 ? 4 : rows == 2 ? 2 : 1;
+}
 constexpr int MOST_ROWS = TILE_BLOCK_ROWS;
 // Rows of integers that the tile unit is not worth setting up for, measured on a Xeon.
 inline int few_rows(int input_bits) { return input_bits > 8 ? 4 : 8; }
@@ -186,6 +193,7 @@ struct Packed {
 // Bytes of a weight that are called into a core's second cache ahead, and into its first where the tile unit reads: the
 // processor itself looks no further than the end of a page. Measured on a Xeon and, without AVX-512, on a Zen 3.
 constexpr int64_t AHEAD = HAS_MANY_REGISTERS ? 16384 : 2048, UNIT_AHEAD = 2048;
+constexpr bool calls_ahead(int tiles) { return HAS_MANY_REGISTERS || tiles == 1; }
 
 // What a thread reads in order, and where it goes on behind the end; null: nobody knows. What is called from beyond the
 // end would be read for nothing.
@@ -217,7 +225,7 @@ void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const S
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
         for (int t = 0; t < TILES; t++) {
-            stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
+            if constexpr (calls_ahead(TILES)) stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
             const U32 pair = load<U32>(w[t] + k * 2 * LANES);
             for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
         }
@@ -226,42 +234,58 @@ void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const S
         for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
 }
 
-template <int ROWS, bool FOUR_BITS, bool SPLIT>
-void dot_int(const uint8_t* w, const uint16_t* scales, const int32_t* high, const int32_t* low, const float* steps,
-             const int32_t* offsets, int64_t cols, int group, const Stretch& stretch, float* out) {
+// Activations of integers as a block has them, from its first row on.
+struct Ints {
+    const int32_t *high, *low, *offsets;
+    const float* steps;
+    int64_t cols;
+    int group;
+};
+
+template <int ROWS, int TILES, bool FOUR_BITS, bool SPLIT>
+void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const Ints& x, const Stretch& stretch, float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
     constexpr bool IS_WIDE = SPLIT && HAS_WIDE_QUADS, HAS_BOTTOMS = SPLIT && !IS_WIDE;
-    const int num_loads = group / 4 / QUADS;
-    F32 acc[ROWS] = {};
-    for (int64_t g = 0; g < cols / group; g++) {
+    const int num_loads = x.group / 4 / QUADS;
+    const int32_t *high = x.high, *low = x.low;
+    F32 acc[TILES][ROWS] = {};
+    int64_t at = 0;
+    for (int64_t g = 0; g < x.cols / x.group; g++) {
         // even and odd loads apart where registers allow: one chain of sums would wait for itself
-        I32 tops[2][ROWS] = {}, bottoms[2][ROWS] = {};
-        for (int m = 0; m < ROWS; m++) (HAS_BOTTOMS ? bottoms : tops)[0][m] -= offsets[g * ROWS + m];
-        for (int i = 0; i < num_loads; i++, w += 4 * LANES) {
-            stretch.call(w);
-            const I32 bytes = load<I32>(w);
+        I32 tops[TILES][2][ROWS] = {}, bottoms[TILES][2][ROWS] = {};
+        for (int t = 0; t < TILES; t++)
+            for (int m = 0; m < ROWS; m++) (HAS_BOTTOMS ? bottoms : tops)[t][0][m] -= x.offsets[g * ROWS + m];
+        for (int i = 0; i < num_loads; i++, at += 4 * LANES, high += QUADS * ROWS, low += SPLIT ? QUADS * ROWS : 0) {
+            for (int t = 0; t < TILES; t++) {
+                if constexpr (calls_ahead(TILES)) stretch.call(w[t] + at);
+                const I32 bytes = load<I32>(w[t] + at);
 #pragma GCC unroll 2
-            for (int q = 0; q < QUADS; q++) {
-                const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
-                const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
-                const int chain = !HAS_MANY_REGISTERS ? 0 : FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
-                for (int m = 0; m < ROWS; m++) {
-                    tops[chain][m] = IS_WIDE ? dot_wide(tops[chain][m], quad, high[m], low[m])
-                                             : dot(tops[chain][m], quad, high[m]);
-                    if constexpr (HAS_BOTTOMS) bottoms[chain][m] = dot(bottoms[chain][m], quad, low[m]);
+                for (int q = 0; q < QUADS; q++) {
+                    const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
+                    const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
+                    const int chain = !HAS_MANY_REGISTERS ? 0 : FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
+                    for (int m = 0; m < ROWS; m++) {
+                        I32 &top = tops[t][chain][m], &bottom = bottoms[t][chain][m];
+                        const int word = q * ROWS + m;
+                        top = IS_WIDE ? dot_wide(top, quad, high[word], low[word]) : dot(top, quad, high[word]);
+                        if constexpr (HAS_BOTTOMS) bottom = dot(bottom, quad, low[word]);
+                    }
                 }
-                high += ROWS;
-                if constexpr (SPLIT) low += ROWS;
             }
         }
-        const F32 scale = widen16(scales + g * LANES);
-        for (int m = 0; m < ROWS; m++) {
-            const I32 top = tops[0][m] + (FOUR_BITS ? tops[1][m] >> HIGH_SHIFT : tops[1][m]);
-            const I32 bottom = bottoms[0][m] + (FOUR_BITS ? bottoms[1][m] >> HIGH_SHIFT : bottoms[1][m]);
-            acc[m] = add_product(acc[m], to_float(HAS_BOTTOMS ? (top << 7) + bottom : top), scale * steps[g * ROWS + m]);
+        for (int t = 0; t < TILES; t++) {
+            const F32 scale = widen16(scales[t] + g * LANES);
+            for (int m = 0; m < ROWS; m++) {
+                const auto both = [&](const I32(*chains)[ROWS]) {
+                    return chains[0][m] + (FOUR_BITS ? chains[1][m] >> HIGH_SHIFT : chains[1][m]);
+                };
+                const I32 top = both(tops[t]), total = HAS_BOTTOMS ? (top << 7) + both(bottoms[t]) : top;
+                acc[t][m] = add_product(acc[t][m], to_float(total), scale * x.steps[g * ROWS + m]);
+            }
         }
     }
-    for (int m = 0; m < ROWS; m++) store(out + m * LANES, acc[m]);
+    for (int t = 0; t < TILES; t++)
+        for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
 }
 
 // One tile of each of TILES weights times one block: out [TILES][rows of the block][16].
@@ -270,30 +294,41 @@ struct Tile {
     int64_t expert, number;
 };
 
+// Call use(TOGETHER as a constant, the first tile) for as many tiles as that, or for one after the other.
+template <int TOGETHER, class Use> void by_count(int num_tiles, const Use& use) {
+    if (num_tiles == TOGETHER) return use(std::integral_constant<int, TOGETHER>(), 0);
+    for (int t = 0; t < num_tiles; t++) use(std::integral_constant<int, 1>(), t);
+}
+
 template <int ROWS>
 void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, const Stretch& stretch, float* out) {
+    constexpr int TOGETHER = tiles_at_once(ROWS), INTS_TOGETHER = HAS_MANY_REGISTERS ? 1 : TOGETHER;
     const int64_t first = block * x.block_rows, cols = x.cols;
-    const uint8_t* data[2] = {};
+    const uint8_t* data[MOST_TILES] = {};
     for (int t = 0; t < num_tiles; t++) data[t] = tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
+    const auto to = [&](int t) { return out + t * ROWS * LANES; };
     if (x.format == FLOAT32) {
-        const float* w[2] = {(const float*)data[0], (const float*)data[1]};
         const float* a = x.floats.data() + first * cols;
-        if (num_tiles == MOST_TILES) return dot_float32<ROWS, MOST_TILES>(w, a, cols, out);
-        for (int t = 0; t < num_tiles; t++) dot_float32<ROWS, 1>(w + t, a, cols, out + t * ROWS * LANES);
+        by_count<TOGETHER>(num_tiles, [&](auto count, int t) {
+            dot_float32<ROWS, count()>((const float* const*)data + t, a, cols, to(t));
+        });
     } else if (x.format == BFLOAT16) {
-        const uint16_t* w[2] = {(const uint16_t*)data[0], (const uint16_t*)data[1]};
         const Pair* a = x.pairs.data() + first * cols / 2;
-        if (num_tiles == MOST_TILES) return dot_bfloat16<ROWS, MOST_TILES>(w, a, cols, stretch, out);
-        for (int t = 0; t < num_tiles; t++) dot_bfloat16<ROWS, 1>(w + t, a, cols, stretch, out + t * ROWS * LANES);
+        by_count<TOGETHER>(num_tiles, [&](auto count, int t) {
+            dot_bfloat16<ROWS, count()>((const uint16_t* const*)data + t, a, cols, stretch, to(t));
+        });
     } else if constexpr (ROWS <= INT_ROWS) {
+        const uint16_t* scales[MOST_TILES] = {};
+        for (int t = 0; t < num_tiles; t++) scales[t] = tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number);
         const int64_t quads = first * cols / 4, groups = first * (cols / x.group);
-        for (int t = 0; t < num_tiles; t++) {
-            const auto dot = x.format == INT4 ? x.is_split ? dot_int<ROWS, true, true> : dot_int<ROWS, true, false>
-                                              : x.is_split ? dot_int<ROWS, false, true> : dot_int<ROWS, false, false>;
-            dot(data[t], tiles[t].weight->tile_scales(tiles[t].expert, tiles[t].number), x.high.data() + quads,
-                x.low.data() + quads, x.floats.data() + groups, x.offsets.data() + groups, cols, x.group, stretch,
-                out + t * ROWS * LANES);
-        }
+        const Ints ints{x.high.data() + quads, x.low.data() + quads, x.offsets.data() + groups,
+                        x.floats.data() + groups, cols, x.group};
+        by_count<INTS_TOGETHER>(num_tiles, [&](auto count, int t) {
+            const auto dot = x.format == INT4
+                                 ? x.is_split ? dot_int<ROWS, count(), true, true> : dot_int<ROWS, count(), true, false>
+                                 : x.is_split ? dot_int<ROWS, count(), false, true> : dot_int<ROWS, count(), false, false>;
+            dot(data + t, scales + t, ints, stretch, to(t));
+        });
     }
 }
 
@@ -302,7 +337,7 @@ inline void dot_on_unit(const Tile* tiles, int num_tiles, const Packed& x, int64
     const int64_t first = block * x.block_rows, ahead = block == 0 ? UNIT_AHEAD : 0;
     const int rows = x.rows_of(block);
     if (x.format == BFLOAT16) {
-        const uint16_t* w[2] = {};
+        const uint16_t* w[MOST_TILES] = {};
         for (int t = 0; t < num_tiles; t++) w[t] = (const uint16_t*)tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
         return dot_tiles(w, num_tiles, x.pairs.data() + first * x.cols / 2, rows, x.cols, ahead, out);
     }
@@ -343,32 +378,51 @@ template <class Row> void pack(Packed& to, const Weight& weight, int64_t rows, c
     });
 }
 
-// The stretch of an expert's tiles up to `end`. More than two rows read two streams at once: theirs is not followed.
+// The stretch of an expert's tiles up to `end`, where they are read as one stream.
 inline Stretch stretch_of(const Packed& x, const Weight& weight, int64_t expert, int64_t end, const uint8_t* next) {
-    return x.rows > 2 ? Stretch{} : Stretch{weight.tile(expert, end), next};
+    return is_one_stream(x.rows) ? Stretch{weight.tile(expert, end), next} : Stretch{};
+}
+
+// Tiles that are read side by side: first, first + step, ..
+struct Bundle {
+    int64_t first, step;
+    int count;
+
+    int64_t operator[](int i) const { return first + i * step; }
+};
+
+// Call use(bundle) for bundles of up to `size` tiles that cover begin .. end - 1. Streams that the processor foresees are
+// as long as can be, each from tile to tile; of those that are called ahead neighbours are read together.
+template <class Use> void each_bundle(int64_t begin, int64_t end, int size, const Use& use) {
+    if (!HAS_MANY_REGISTERS) {
+        const int64_t step = (end - begin) / size;
+        for (int64_t tile = begin; tile < begin + step; tile++) use(Bundle{tile, step, size});
+        begin += step * size;
+    }
+    for (; begin < end; begin += size) use(Bundle{begin, 1, int(std::min(end - begin, int64_t(size)))});
 }
 
 // put(row, first output, 16 values): called once for each row and tile of weight * x, in any order.
 template <class Put> void multiply(const Weight& weight, const Packed& x, const Put& put) {
-    const int64_t tiles = weight.num_tiles(), size = range_size(tiles);
+    const int together = tiles_at_once(x.rows);
+    const int64_t tiles = weight.num_tiles(), size = range_size(tiles, together);
     const int64_t stride = size * Pool::shared().num_threads();  // to where a thread probably goes on
     parallel_for(tiles, size, [&](int64_t begin, int64_t end, int) {
-        float out[2 * MOST_ROWS * LANES];
-        const int most = x.rows > 2 ? 2 : 1;  // with few rows memory is the limit, and serves one stream best
+        float out[MOST_TILES * MOST_ROWS * LANES];
         const int64_t near = x.blocks_near(), next = begin + stride;
         const Stretch stretch = stretch_of(x, weight, 0, end, next < tiles ? weight.tile(0, next) : nullptr);
         for (int64_t first = 0; first < x.num_blocks(); first += near)
-            for (int64_t tile = begin, count; tile < end; tile += count) {
-                count = end - tile < most ? end - tile : most;
-                const Tile pair[2] = {{&weight, 0, tile}, {&weight, 0, tile + 1}};
+            each_bundle(begin, end, together, [&](const Bundle& bundle) {
+                Tile some[MOST_TILES];
+                for (int t = 0; t < bundle.count; t++) some[t] = {&weight, 0, bundle[t]};
                 for (int64_t block = first; block < std::min(first + near, x.num_blocks()); block++) {
-                    dot(pair, int(count), x, block, out, stretch);
+                    dot(some, bundle.count, x, block, out, stretch);
                     const int rows = x.rows_of(block);
-                    for (int t = 0; t < count; t++)
+                    for (int t = 0; t < bundle.count; t++)
                         for (int m = 0; m < rows; m++)
-                            put(block * x.block_rows + m, (tile + t) * LANES, load<F32>(out + (t * rows + m) * LANES));
+                            put(block * x.block_rows + m, bundle[t] * LANES, load<F32>(out + (t * rows + m) * LANES));
                 }
-            }
+            });
     });
 }
 
