@@ -20,9 +20,9 @@ constexpr int UNIT_ROWS = 16;         // of one operand of the unit
 constexpr int UNIT_WORDS = 16;        // 32-bit words of a row of one operand: pairs of bfloat16, or four bytes each
 constexpr int TILE_BLOCK_ROWS = 2 * UNIT_ROWS;  // of a block: each weight that is loaded meets two operands
 
-// Integers of one group of columns, as the unit is given them.
+// Activations of integers, one block of them.
 struct IntBlock {
-    const int32_t *high, *low;  // [cols/64][rows][16]; low is not read of 8 bits
+    const int32_t *high, *low;  // words as Packed has them; low is not read of 8 bits
     const float* steps;         // [groups][rows]
     const int32_t* offsets;     // [groups][rows]
     int rows, group;

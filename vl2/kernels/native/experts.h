@@ -70,15 +70,17 @@ class Experts {
     // Cut the work into pieces of some tiles of one expert.
     void open() {
         pieces_.clear();
-        int64_t tiles = 0;
-        for (size_t g = 0; g < used_; g++) tiles += groups_[g]->mlp->gate.num_tiles();
-        const int64_t size = range_size(tiles, MOST_TILES / 2);
+        int64_t left = 0;
+        for (size_t g = 0; g < used_; g++) left += groups_[g]->mlp->gate.num_tiles();
+        const int64_t bundle = whole_bundle(left, MOST_TILES / 2);
         for (size_t g = 0; g < used_; g++) {
             Group& group = *groups_[g];
             group.activations.resize(group.tokens.size() * group.mlp->gate.rows);
             const int64_t count = group.mlp->gate.num_tiles();
-            for (int64_t begin = 0; begin < count; begin += size)
-                pieces_.push_back({&group, begin, begin + size < count ? begin + size : count});
+            for (int64_t begin = 0, end; begin < count; left -= end - begin, begin = end) {
+                end = std::min(begin + range_size(left, bundle), count);
+                pieces_.push_back({&group, begin, end});
+            }
         }
     }
 
@@ -146,7 +148,7 @@ class Experts {
         const int64_t tiles = (width + LANES - 1) / LANES;
         int together = 1;  // as many as of one of the groups
         for (size_t g = 0; g < used_; g++) together = std::max(together, tiles_at_once(groups_[g]->tokens.size()));
-        parallel_for(tiles, range_size(tiles, together), [&](int64_t begin, int64_t end, int) {
+        parallel_ranges(tiles, together, [&](int64_t begin, int64_t end, int) {
             for (size_t g = 0; g < used_; g++) {
                 const Group* next = g + 1 < used_ ? groups_[g + 1].get() : nullptr;
                 add_outputs(*groups_[g], begin, end, next, total, width);

@@ -1,6 +1,7 @@
 // Worker threads that wait in a spin for the next piece of a step and asleep between steps.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -105,12 +106,30 @@ template <class Piece> void parallel_for(int64_t count, int64_t size, const Piec
     });
 }
 
-// Ranges small enough that the threads end together, large enough to stream through memory; whole bundles if there are
-// as many.
-constexpr int MOST_RANGE = 16;
-inline int64_t range_size(int64_t count, int bundle) {
-    const int64_t size = count / (4 * Pool::shared().num_threads());
-    return size < 1 ? 1 : size > MOST_RANGE ? MOST_RANGE : size < bundle ? size : size / bundle * bundle;
+// How many of the `left` pieces to take next: enough to stream through memory, and fewer towards the end so that the
+// threads end together; whole bundles.
+constexpr int64_t MOST_RANGE = 16;
+inline int64_t range_size(int64_t left, int64_t bundle) {
+    const int64_t share = std::min(left / (2 * Pool::shared().num_threads()), MOST_RANGE) / bundle * bundle;
+    return std::min(std::max(share, bundle), left);
+}
+// As large a bundle as leaves work for every thread.
+inline int64_t whole_bundle(int64_t count, int64_t most) {
+    return count < 2 * most * Pool::shared().num_threads() ? 1 : most;
+}
+
+// Call piece(begin, end, thread) for such ranges that cover 0 .. count - 1.
+template <class Piece> void parallel_ranges(int64_t count, int64_t most, const Piece& piece) {
+    const int64_t bundle = whole_bundle(count, most);
+    std::atomic<int64_t> next{0};
+    Pool::shared().run([&](int thread) {
+        for (int64_t begin = next.load(std::memory_order_relaxed); begin < count;) {
+            const int64_t end = begin + range_size(count - begin, bundle);
+            if (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
+            piece(begin, end, thread);
+            begin = next.load(std::memory_order_relaxed);
+        }
+    });
 }
 
 }  // namespace vl2
