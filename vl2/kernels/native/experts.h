@@ -72,13 +72,13 @@ class Experts {
         pieces_.clear();
         int64_t left = 0;
         for (size_t g = 0; g < used_; g++) left += groups_[g]->mlp->gate.num_tiles();
-        const int64_t bundle = whole_bundle(left, MOST_TILES / 2);
+        const Ranges ranges(left);
         for (size_t g = 0; g < used_; g++) {
             Group& group = *groups_[g];
             group.activations.resize(group.tokens.size() * group.mlp->gate.rows);
             const int64_t count = group.mlp->gate.num_tiles();
             for (int64_t begin = 0, end; begin < count; left -= end - begin, begin = end) {
-                end = std::min(begin + range_size(left, bundle), count);
+                end = std::min(begin + ranges.size(left), count);
                 pieces_.push_back({&group, begin, end});
             }
         }
@@ -94,7 +94,7 @@ class Experts {
         const int64_t following = number + Pool::shared().num_threads();  // that this thread probably takes next
         const Stretch first = stretch_of(x, gate, group.expert, piece.end, up.tile(group.expert, piece.begin));
         const Stretch second = stretch_of(x, up, group.expert, piece.end, gate_of(following));
-        float gates[MOST_RANGE][2 * LANES], ups[2 * LANES];
+        float gates[Ranges::MOST][2 * LANES], ups[2 * LANES];
         for (int64_t tile = piece.begin; tile < piece.end; tile++) {
             const Tile one{&group.mlp->gate, group.expert, tile};
             dot(&one, 1, x, 0, gates[tile - piece.begin], first);
@@ -146,9 +146,7 @@ class Experts {
     // A thread owns a range of outputs of all tokens, so that the experts add up in one order and never at once.
     void close(float* total, int64_t width) {
         const int64_t tiles = (width + LANES - 1) / LANES;
-        int together = 1;  // as many as of one of the groups
-        for (size_t g = 0; g < used_; g++) together = std::max(together, tiles_at_once(groups_[g]->tokens.size()));
-        parallel_ranges(tiles, together, [&](int64_t begin, int64_t end, int) {
+        parallel_ranges(tiles, Ranges(tiles), [&](int64_t begin, int64_t end, int) {
             for (size_t g = 0; g < used_; g++) {
                 const Group* next = g + 1 < used_ ? groups_[g + 1].get() : nullptr;
                 add_outputs(*groups_[g], begin, end, next, total, width);

@@ -106,25 +106,33 @@ template <class Piece> void parallel_for(int64_t count, int64_t size, const Piec
     });
 }
 
-// How many of the `left` pieces to take next: enough to stream through memory, and fewer towards the end so that the
-// threads end together; whole bundles.
-constexpr int64_t MOST_RANGE = 16;
-inline int64_t range_size(int64_t left, int64_t bundle) {
-    const int64_t share = std::min(left / (2 * Pool::shared().num_threads()), MOST_RANGE) / bundle * bundle;
-    return std::min(std::max(share, bundle), left);
-}
-// As large a bundle as leaves work for every thread.
-inline int64_t whole_bundle(int64_t count, int64_t most) {
-    return count < 2 * most * Pool::shared().num_threads() ? 1 : most;
-}
+// Ranges of tiles: long enough to stream through memory, and shorter towards the end so that the threads end together.
+class Ranges {
+  public:
+    explicit Ranges(int64_t count)
+        : threads_(Pool::shared().num_threads()), step_(count < 2 * MOST_STEP * threads_ ? 1 : MOST_STEP) {}
+
+    // How many of the `left` tiles to take next.
+    int64_t size(int64_t left) const {
+        const int64_t share = std::min(left / (2 * threads_), MOST) / step_ * step_;
+        return std::min(std::max(share, step_), left);
+    }
+    // Where a thread probably goes on behind `left`, when each of the others has taken a range.
+    int64_t skip(int64_t left) const { return (threads_ - 1) * size(left); }
+
+    static constexpr int64_t MOST = 16;
+
+  private:
+    static constexpr int64_t MOST_STEP = 4;
+    const int64_t threads_, step_;
+};
 
 // Call piece(begin, end, thread) for such ranges that cover 0 .. count - 1.
-template <class Piece> void parallel_ranges(int64_t count, int64_t most, const Piece& piece) {
-    const int64_t bundle = whole_bundle(count, most);
+template <class Piece> void parallel_ranges(int64_t count, const Ranges& ranges, const Piece& piece) {
     std::atomic<int64_t> next{0};
     Pool::shared().run([&](int thread) {
         for (int64_t begin = next.load(std::memory_order_relaxed); begin < count;) {
-            const int64_t end = begin + range_size(count - begin, bundle);
+            const int64_t end = begin + ranges.size(count - begin);
             if (!next.compare_exchange_weak(begin, end, std::memory_order_relaxed)) continue;
             piece(begin, end, thread);
             begin = next.load(std::memory_order_relaxed);

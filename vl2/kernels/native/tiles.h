@@ -220,10 +220,10 @@ template <class Use> void each_bundle(int64_t begin, int64_t end, int size, cons
 template <class Put> void multiply(const Weight& weight, const Packed& x, const Put& put) {
     const int together = tiles_at_once(x.rows);
     const int64_t tiles = weight.num_tiles();
-    parallel_ranges(tiles, together, [&](int64_t begin, int64_t end, int) {
+    const Ranges ranges(tiles);
+    parallel_ranges(tiles, ranges, [&](int64_t begin, int64_t end, int) {
         float out[MOST_TILES * MOST_ROWS * LANES];
-        const int64_t near = x.blocks_near();
-        const int64_t next = begin + (end - begin) * Pool::shared().num_threads();  // where a thread probably goes on
+        const int64_t near = x.blocks_near(), next = end + ranges.skip(tiles - end);
         const Stretch stretch = stretch_of(x, weight, 0, end, next < tiles ? weight.tile(0, next) : nullptr);
         for (int64_t first = 0; first < x.num_blocks(); first += near)
             each_bundle(begin, end, together, [&](const Bundle& bundle) {
