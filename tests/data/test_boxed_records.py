@@ -130,6 +130,16 @@ def test_yolo(tmp_path, names):
     }
 
 
+def test_yolo_classes_that_cannot_be_told_apart(tmp_path):
+    Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
+    (tmp_path / "a.txt").write_text("0 0.3 0.3 0.4 0.4")
+    (tmp_path / "classes.txt").write_bytes(b"caf\xe9\n")
+    assert answers(open_records(str(tmp_path)).usable()), "a name in another encoding is not the end"
+    (tmp_path / "data.yaml").write_text("names: {a: cat}")
+    with pytest.raises(VL2Error, match="a class has no number"):
+        open_records(str(tmp_path))
+
+
 def test_yolo_labels_beside_their_images(tmp_path):
     (tmp_path / "classes.txt").write_text("dog\ncat\n")
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")

@@ -225,9 +225,21 @@ def test_a_header_that_lies_about_its_size_costs_nothing(tmp_path):
     member.type = tarfile.XHDTYPE
     (tmp_path / "b.tar").write_bytes(member.tobuf() + b"{}")
     assert len(TarRows(str(tmp_path / "b.tar")).piece_rows) == 0
+    for size in (1 << 62, 1 << 70):  # further than files reach
+        member.type, member.size = tarfile.REGTYPE, size
+        (tmp_path / "far.tar").write_bytes(member.tobuf(tarfile.GNU_FORMAT) + b"{}")
+        assert verify(open_records(str(tmp_path / "far.tar"))).skipped == {"a row is too long": 1}
     (tmp_path / "c.tar").write_bytes(b"no tar at all" * 100)
     with pytest.raises(VL2Error, match="not a tar archive"):
         open_records(str(tmp_path / "c.tar"))
+
+
+def test_a_name_that_looks_like_a_pattern_or_is_too_long(tmp_path):
+    row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]}
+    (tmp_path / "a[1].jsonl").write_text(json.dumps(row) + "\n")
+    assert len(open_records(str(tmp_path / "a[1].jsonl"))) == 1
+    with pytest.raises(VL2Error, match="no records here"):
+        open_records("a" * 300)
 
 
 def test_compressed_tar(tmp_path):

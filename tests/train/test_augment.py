@@ -73,3 +73,7 @@ def test_what_has_no_boxes_or_several_pictures_stays():
     assert augmented(words, random) is words
     two = sample(num_images=2)
     assert augmented(two, random) is two
+    one = sample()
+    written = Message("assistant", (TextPart("<|det|>[[599, 599, 899, 899]]<|/det|>"),))
+    told_twice = replace(one, messages=(*one.messages, one.messages[0], written))
+    assert augmented(told_twice, random) is told_twice, "a box that is written out would stay where it is"

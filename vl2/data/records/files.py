@@ -30,6 +30,13 @@ def is_file(path: str | Path) -> bool:
         return False
 
 
+def _is_folder(path: str) -> bool:
+    try:
+        return Path(path).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
 def is_url(path: str) -> bool:
     """Tell whether fsspec opens this rather than the file system."""
     return "://" in path
@@ -53,12 +60,14 @@ def find_files(path: str) -> list[str]:
     """
     if is_url(path):
         found = _find_remote(path)
-    elif Path(path).is_dir():
+    elif is_file(path):
+        found = [path]
+    elif _is_folder(path):
         found = _in_folder(Path(path)) or [file for folder in Path(path).iterdir() for file in _in_folder(folder)]
     elif any(sign in path for sign in "*?["):
         found = [str(file) for file in Path().glob(path)] if not Path(path).is_absolute() else _glob_absolute(path)
     else:
-        found = [path] if Path(path).is_file() else []
+        found = []
     if not found:
         raise VL2Error(path, "no records here", expected=", ".join(_ENDINGS), do="Check the path.")
     return sorted(found)

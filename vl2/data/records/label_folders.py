@@ -12,6 +12,7 @@ from vl2.core.sample import Sample
 from vl2.core.settings import load_yaml
 from vl2.data.faults import Fault, RowError, fault_of
 from vl2.data.records.boxed import NO_BOX, box_within, boxed_samples
+from vl2.data.records.files import is_file
 from vl2.data.records.root import Root
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif"}
@@ -20,7 +21,7 @@ _MAX_LABEL_BYTES = 1 << 20
 
 def is_yolo(folder: Path) -> bool:
     """Tell whether the folder has the classes of a YOLO data set."""
-    return any((folder / name).is_file() for name in ("data.yaml", "classes.txt"))
+    return any(is_file(folder / name) for name in ("data.yaml", "classes.txt"))
 
 
 def is_labelme(document: Mapping[str, Any]) -> bool:
@@ -75,13 +76,15 @@ def _class_names(folder: Path) -> dict[int, str]:
     """Return the classes by number, from data.yaml (a list or a mapping) or classes.txt (one a line)."""
     settings = folder / "data.yaml"
     if not settings.is_file():
-        lines = (folder / "classes.txt").read_text(encoding="utf-8").splitlines()
+        lines = (folder / "classes.txt").read_text(encoding="utf-8", errors="replace").splitlines()
         return dict(enumerate(line.strip() for line in lines))
     names = load_yaml(settings).get("names")
     if isinstance(names, list):
         names = dict(enumerate(names))
     if not isinstance(names, dict):
         raise VL2Error(str(settings), "names no classes", expected="names: a list or a mapping")
+    if not all(str(number).isdecimal() for number in names):
+        raise VL2Error(str(settings), "a class has no number", got=str(list(names))[:80], expected="0: a name, 1: ..")
     return {int(number): str(name) for number, name in names.items()}
 
 

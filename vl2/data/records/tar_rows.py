@@ -7,6 +7,7 @@ claims is believed before it is compared with a limit.
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 from collections.abc import Iterator
@@ -118,7 +119,8 @@ def _groups(file: BinaryIO, path: str) -> Iterator[list[Member]]:
 def _members(file: BinaryIO, path: str) -> Iterator[Member]:
     """Walk the headers from where the file stands. Raises VL2Error where there is no header."""
     at, first, long_name = file.tell(), None, None
-    while True:
+    end = file.seek(0, os.SEEK_END)
+    while at < end:  # a size may lead anywhere
         file.seek(at)
         block = file.read(_BLOCK)
         if not block.strip(b"\0"):

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from vl2.core.boxes import Box
-from vl2.core.sample import BoxesPart, Message, Sample
+from vl2.core.sample import BoxesPart, Message, Sample, TextPart
 from vl2.processor.images import image_size
+from vl2.processor.marks import DET
 from vl2.processor.reframe import Window, reframe
 
 SCALES = (0.8, 1.25)  # sides of the window, in those of the picture
@@ -20,12 +21,13 @@ SIDES = re.compile(r"\b(left|right)\b|左|右", re.IGNORECASE)  # a mirrored pic
 def augmented(sample: Sample, random: np.random.Generator) -> Sample:
     """Return a sample seen through another window that holds all of its boxes.
 
-    Only a sample of one picture whose answers have boxes is changed: nothing else could be lost outside the frame.
+    Only a sample of one picture whose answers have boxes is changed: nothing else could be lost outside the frame. One
+    with boxes that are written out in a text is not: they would not move along.
     Raises ImageError.
     """
     parts = [part for message in sample.messages for part in message.parts if isinstance(part, BoxesPart)]
     boxes = [box for part in parts for box in part.boxes]
-    if len(sample.images) != 1 or not boxes:
+    if len(sample.images) != 1 or not boxes or _has_written_boxes(sample):
         return sample
     window = pick_window(boxes, random)
     mirrored = not _names_sides(sample) and random.random() < MIRRORED_SHARE
@@ -33,6 +35,10 @@ def augmented(sample: Sample, random: np.random.Generator) -> Sample:
     messages = tuple(_moved(message, window, mirrored) for message in sample.messages)
     shown = replace(reframe(sample.images[0], window, mirrored=mirrored), width=width, height=height)
     return replace(sample, messages=messages, images=(shown,), objects=())
+
+
+def _has_written_boxes(sample: Sample) -> bool:
+    return any(isinstance(part, TextPart) and DET in part.text for message in sample.messages for part in message.parts)
 
 
 def pick_window(boxes: list[Box], random: np.random.Generator) -> Window:

@@ -45,7 +45,7 @@ class SampleReader:
 
 def answered(processor: Processor, sample: Sample) -> ModelInput:
     """Return a sample with its answers as labels. Raises VL2Error."""
-    return processor(sample, for_training=True, mask_prompt=True, keep_marks=True)
+    return processor(sample, for_training=True, mask_prompt=True, trusted=False, keep_marks=True)
 
 
 def fitting(ready: ModelInput, max_tokens: int) -> ModelInput | Fault:

@@ -56,7 +56,7 @@ class QuestionReader:
         sample = self.samples[row]
         if isinstance(sample, Fault):
             return sample
-        prompt = self.processor(_asked(sample), keep_marks=True, mask_prompt=True)
+        prompt = self.processor(_asked(sample), trusted=False, keep_marks=True, mask_prompt=True)
         if len(prompt.input_ids) > self.max_tokens:
             return Fault(f"a prompt longer than {self.max_tokens} tokens")
         return Question(prompt=prompt, truth=truth_of(sample))

@@ -56,6 +56,8 @@ class Source(Generic[T]):
         return found
 
     def _usable(self, place: int) -> T:
+        if not self.rows:
+            raise ConfigError("data", "has no samples", got="an empty file or folder", do=CORRECT)
         index = self.rounds[place]
         for step in range(min(MOST_TRIES, len(self.rows))):
             ready = self.read(self.rows[(index + step) % len(self.rows)], place)

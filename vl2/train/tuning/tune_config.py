@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -40,8 +41,8 @@ class TuneConfig:
         positive = {"epochs": self.epochs, "batch_size": self.batch_size, "max_batch_tokens": self.max_batch_tokens,
                     "learning_rate": self.learning_rate, "patience": self.patience}  # fmt: skip
         for name, value in positive.items():
-            if value <= 0:
-                raise ConfigError(name, "must be positive", got=value)
+            if not 0 < value < math.inf:
+                raise ConfigError(name, "must be positive and finite", got=value)
         self.check_share("eval_share", self.eval_share)
         if not self.data:
             raise ConfigError("data", "nothing to learn from", do="Give a file or folder of samples.")
