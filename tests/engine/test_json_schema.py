@@ -98,6 +98,7 @@ REFUSED = {
     "a fraction of many digits": {"type": "number", "multipleOf": 0.1000003},
     "multiples that multiply": {"allOf": [{"type": "integer", "multipleOf": 997}, {"multipleOf": 1009}]},
     "a huge multiple": {"type": "integer", "multipleOf": 10**5000},
+    "a multiple that is no number": {"type": "integer", "multipleOf": True},
     "a long pattern": {"type": "string", "pattern": "(a|b|c)?" * 8000},
     "many patterns": {"type": "object", "patternProperties": {f"^a{i}.*b{{1,50}}$": {} for i in range(400)}},
     "nested groups": {"type": "string", "pattern": "(" * 2000 + ")" * 2000},

@@ -70,6 +70,22 @@ def test_who_stops_listening_frees_the_blocks_and_nobody_else_notices(service, m
     assert service.engine.pool.num_used == 0 and not service.engine.has_work
 
 
+def test_a_loop_that_was_closed_ends_nobody_else(service, model):
+    async def read_one() -> None:
+        async for _ in service.submit(request_of(TEXTS[0], 100)):
+            return
+
+    asyncio.run(read_one())
+    assert said(service.submit(request_of(TEXTS[1]))) == alone(model, TEXTS[1])
+    assert service.is_running
+
+
+def test_who_cancels_before_the_start_does_not_wait(service):
+    ticket = service.submit(request_of(TEXTS[0]))
+    ticket.cancel()
+    assert said(ticket) == []
+
+
 def test_what_can_never_fit_is_refused_where_it_is_asked(service):
     with pytest.raises(VL2Error, match="too small for this request"):
         service.submit(request_of(TEXTS[0], 5000))

@@ -63,6 +63,8 @@ def test_the_first_layers_are_dense():
         ({"num_key_value_heads": 2}, "grouped key heads"),
         ({"scoring_func": "tanh"}, "scoring_func"),
         ({"vocab_size": "many"}, "vocab_size"),
+        ({"num_experts_per_tok": 600}, "num_experts_per_tok is out of range"),
+        ({"n_group": 5}, "do not divide into groups"),
     ],
 )
 def test_an_impossible_config_is_refused(changes, message):

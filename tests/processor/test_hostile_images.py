@@ -194,3 +194,7 @@ def test_hostile_files(tmp_path, capfd):
 def test_sound_files_open():
     for name, data in whole_files().items():
         assert open_image(data, exif=False).size == (40, 30) or name.startswith("tiff"), name
+    exif = Image.Exif()
+    exif[0x0112] = 9  # turns nothing
+    data = encoded(Image.new("RGB", (40, 30)), "JPEG", exif=exif)
+    assert image_size(data) == open_image(data).size == (40, 30)

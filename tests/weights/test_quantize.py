@@ -111,6 +111,11 @@ def test_experts_of_other_devices_can_still_be_dispatched(pocket):
     assert moe.dispatch == moe.routed_experts.forward
 
 
+def test_a_streamed_model_is_the_model_in_long_rows_too(monkeypatch):
+    monkeypatch.setattr("vl2.model.language.LONG_ROW", 1)  # each row's documents are told by their lengths
+    test_a_streamed_model_is_the_model()
+
+
 def test_a_streamed_model_is_the_model():
     batch = batch_of(VL2Config.from_file(MLA / "config.json"), tuple(range(20, 31)))  # more rows than run at once
     with streamed_model(MLA) as streamed, torch.inference_mode():

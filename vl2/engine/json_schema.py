@@ -27,7 +27,7 @@ def checked_schema(schema: object) -> str:
             num_pattern_characters += sum(len(str(pattern)) for pattern in value)
         elif key == "pattern" and isinstance(value, str):
             num_pattern_characters += len(value)
-        elif key == "multipleOf" and isinstance(value, int | float):
+        elif key == "multipleOf" and isinstance(value, int | float) and value is not True:
             multiple = math.lcm(multiple, _without_point(value))
         _require(num_pattern_characters, MAX_PATTERN_CHARACTERS, "patterns are too long", "characters together")
         _require(multiple, MAX_COMMON_MULTIPLE, "multipleOf is too large", "as the common multiple of all")

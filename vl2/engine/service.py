@@ -6,6 +6,7 @@ import asyncio
 import queue
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from vl2.core.errors import VL2Error
@@ -40,7 +41,12 @@ class Ticket:
     async def __aiter__(self) -> AsyncIterator[StreamEvent]:
         loop = asyncio.get_running_loop()
         events: asyncio.Queue[StreamEvent | None] = asyncio.Queue()
-        self.service.start(self, lambda event: loop.call_soon_threadsafe(events.put_nowait, event))
+
+        def tell(event: StreamEvent | None) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        self.service.start(self, tell)
         try:
             while (event := await events.get()) is not None:
                 yield event
@@ -129,9 +135,11 @@ class EngineService:
             arriving, leaving = self._arriving, self._leaving
             self._arriving, self._leaving = [], []
         for ticket in arriving:
-            if not ticket.is_cancelled:
-                ticket.number = self.engine.add(ticket.request)
-                self._tickets[ticket.number] = ticket
+            if ticket.is_cancelled:
+                ticket.deliver(None)
+                continue
+            ticket.number = self.engine.add(ticket.request)
+            self._tickets[ticket.number] = ticket
         for ticket in leaving:
             if self._tickets.pop(ticket.number, None) is not None:
                 self.engine.abort(ticket.number)

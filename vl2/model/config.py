@@ -180,10 +180,25 @@ def _without_unused(values: Mapping[str, Any]) -> dict[str, Any]:
     return {k: _without_unused(v) if isinstance(v, Mapping) else v for k, v in kept.items()} if kept else {}
 
 
+def _check_routing(language: LanguageConfig, thing: str) -> None:
+    experts, chosen = language.n_routed_experts, language.num_experts_per_tok
+    if experts is None:
+        return
+    if chosen is None or not 1 <= chosen <= experts:
+        raise ConfigError(thing, "num_experts_per_tok is out of range", got=chosen, expected=f"1 to {experts}")
+    groups, kept = language.n_group or 1, language.topk_group or 1
+    if groups < 1 or experts % groups or not 1 <= kept <= groups:
+        raise ConfigError(
+            thing, "experts do not divide into groups", got=f"n_group {groups}, topk_group {kept}",
+            expected=f"a divisor of {experts}, and no more than it",
+        )  # fmt: skip
+
+
 def _check(config: VL2Config, thing: str) -> None:
     language, vision = config.language_config, config.vision_config
     if language.n_routed_experts is not None and language.topk_method == "gready":
         raise ConfigError(thing, "topk_method is the class default 'gready', which routes nowhere", expected="greedy")
+    _check_routing(language, thing)
     if config.projector_config.n_embed != language.hidden_size:
         raise ConfigError(
             thing,

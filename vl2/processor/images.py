@@ -81,7 +81,7 @@ def image_size(source: ImageInput, *, limits: ImageLimits = DEFAULT_LIMITS, exif
         with pil_silenced():
             image = _open(source, name, limits)
             _check_pixels(image, name, limits)
-            turned = exif and _orientation(image) >= 5
+            turned = exif and 5 <= _orientation(image) <= 8  # PIL turns nothing for a number that means nothing
             return (image.height, image.width) if turned else image.size
     except ImageError:
         raise

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vl2.kernels.documents import Documents
 from vl2.model import VL2, VL2Config
 from vl2.weights.empty import empty_model, model_tensors
 from vl2.weights.hub import find_checkpoint
@@ -76,6 +77,8 @@ def _some(value: Any, num_rows: int, rows: slice) -> Any:
     """Return these rows of each tensor among the arguments of a layer that has one line for every row."""
     if isinstance(value, tuple):
         return tuple(_some(part, num_rows, rows) for part in value)
+    if isinstance(value, Documents):
+        return Documents(value.lengths[rows])
     return value[rows] if isinstance(value, Tensor) and len(value) == num_rows else value
 
 
