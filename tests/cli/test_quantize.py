@@ -47,6 +47,7 @@ def test_a_model_is_quantised_and_compared(folder: Path, records: Path, tmp_path
 def test_pictures_calibrate_too(folder: Path, image: str, tmp_path: Path) -> None:
     words = ("quantize", folder, "-o", tmp_path / "x", "--bits", 4, "--samples", 2)
     assert run(*words, "--calibrate", Path(image).parent).exit_code == 0
+    assert run(*words[:2], "-o", tmp_path / "y", *words[4:], "--calibrate", image).exit_code == 0
 
 
 @pytest.mark.parametrize(
@@ -56,6 +57,8 @@ def test_pictures_calibrate_too(folder: Path, image: str, tmp_path: Path) -> Non
         (("--group", 48), "group"),
         (("--report", "x.json"), "--compare-on"),
         (("--calibrate", "nowhere"), "nowhere"),
+        (("--calibrate", "/dev/null"), "/dev/null"),
+        (("--samples", 0), "--samples"),
     ],
 )
 def test_what_cannot_be_is_refused_in_one_line(
@@ -69,4 +72,4 @@ def test_what_cannot_be_is_refused_in_one_line(
 def test_a_broken_record_is_named(folder: Path, records: Path, tmp_path: Path) -> None:
     records.write_text(records.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
     result = run("quantize", folder, "-o", tmp_path / "x", "--bits", 4, "--calibrate", records)
-    assert (result.exit_code, f"{records}:3" in only_line(result)) == (2, True), result.stderr
+    assert (result.exit_code, f"{records}: row 3" in only_line(result)) == (2, True), result.stderr

@@ -177,15 +177,19 @@ def test_our_own_samples_pass_whole_and_their_paths_are_checked(tmp_path):
         images=(ImageSource(path="a.png", width=5, height=6),), provenance={"task": "t"},
     )  # fmt: skip
     record = sample_to_dict(sample)
-    found, outside, role = rows_of(
+    found, outside, role, *others = rows_of(
         tmp_path,
         record,
         record | {"images": [{"path": "../a.png"}]},
         record | {"messages": [{"role": "tool", "parts": []}]},
+        record | {"messages": [{"role": "user", "parts": [{"type": "boxes", "label": 3, "boxes": []}]}]},
+        record | {"answers": [3]},
+        record | {"objects": [{"label": None, "box": [0, 0, 1, 1], "image": 0, "kind": "object"}]},
     )
     assert found.messages == sample.messages and found.provenance == {"task": "t"}
     assert found.images == (ImageSource(path=str((tmp_path / "a.png").resolve()), width=5, height=6),)
     assert outside.reason == "an image path leaves its root" and role.reason == "unknown role"
+    assert [one.reason for one in others] == ["a text is not a string"] * 3
 
 
 def test_fine_vision_rows(tmp_path):

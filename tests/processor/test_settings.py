@@ -72,6 +72,9 @@ def test_config_json_must_agree(checkpoint):
     write(checkpoint / "config.json", vision_config={"image_size": 96})
     with pytest.raises(ConfigError, match="differ in candidate_resolutions"):
         Processor.from_directory(checkpoint)
+    write(checkpoint / "config.json", vision_config={"image_size": 96}, candidate_resolutions=7)
+    with pytest.raises(ConfigError, match="candidate_resolutions is not a list"):
+        Processor.from_directory(checkpoint)
     write(checkpoint / "config.json", vision_config=7)
     with pytest.raises(ConfigError, match="not a mapping"):
         Processor.from_directory(checkpoint)

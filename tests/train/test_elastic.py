@@ -71,6 +71,25 @@ def test_a_run_whose_processes_are_killed_is_the_undisturbed_one(corpus, starts,
         assert all(one[name] == other[name] for name in ("step", "loss", "grad_norm", "tokens", "tiles"))
 
 
+def test_a_stop_of_the_command_stops_its_processes(corpus, starts, tmp_path):
+    settings = changes(corpus, starts["tiny"], tmp_path / "run", num_steps=100_000, save_every=100_000)
+    words = [str(recipe("tiny", "sft")), *(f"--set={one}" for one in settings), "--set=dp_shard=2"]
+    run = subprocess.Popen(
+        [sys.executable, "-c", "from vl2.cli import main; main()", "train", "run", *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    try:
+        while num_lines(tmp_path / "run") < 2:
+            assert run.poll() is None, "it ended by itself"
+            time.sleep(0.1)
+        alive = children(run)
+        run.terminate()
+        assert run.wait(60) != 0
+        assert len(alive) == 2 and not any(Path(f"/proc/{pid}").exists() for pid in alive)
+    finally:
+        run.kill()
+
+
 def test_restarts_that_would_wait_for_the_dead_are_refused(monkeypatch):
     for name, value in {"USE_AGENT_STORE": "True", "MAX_RESTARTS": "3"}.items():
         monkeypatch.setenv(f"TORCHELASTIC_{name}", value)

@@ -182,6 +182,8 @@ def test_an_empty_file_says_so(pictures, tmp_path):
         ({"replay_share": 1.0}, "replay_share: out of range"),
         ({"data": ()}, "nothing to learn from"),
         ({"parts": ("eyes",)}, "unknown part"),
+        ({"parts": ("eyes",), "rank": 0}, "parts: unknown part"),
+        ({"part_rates": {"vison": 0.1}}, "part_rates: unknown part .*Did you mean 'vision'"),
         ({"eval_share": 0.01}, "leaves no sample to look at"),
     ],
 )

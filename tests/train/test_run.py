@@ -14,7 +14,9 @@ from vl2.corpus.pocket import TASKS
 from vl2.corpus.pocket.build import CorpusConfig
 from vl2.train import checkpoint
 from vl2.train.export import export
+from vl2.train.pocket import trainer
 from vl2.train.pocket.config import RunConfig
+from vl2.train.pocket.trainer import _share_taken
 from vl2.train.run import train
 from vl2.train.stages import STAGES
 
@@ -66,16 +68,37 @@ def test_every_stage_moves_what_it_trains_and_nothing_else(recipe, tmp_path, sta
     assert all(name.removeprefix("model.").startswith(STAGES[stage].trains) for name in moved)
 
 
-def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(recipe, tmp_path):
+@pytest.mark.parametrize("large_share", [1.0, 0.1])  # a stream whose samples are left out here and there
+def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(recipe, tmp_path, large_share):
     whole, halves = tmp_path / "whole", tmp_path / "halves"
-    train(recipe, [f"out={whole}", "decay_from=1.0"])
-    train(recipe, [f"out={halves}", "decay_from=1.0", "num_steps=2"])
-    train(recipe, [f"out={halves}", "decay_from=1.0"])
+    settings = ["decay_from=1.0", f"large_share={large_share}"]
+    train(recipe, [f"out={whole}", *settings])
+    train(recipe, [f"out={halves}", *settings, "num_steps=2"])
+    train(recipe, [f"out={halves}", *settings])
     expected, _ = checkpoint.load_checkpoint(whole / "checkpoint")
     found, state = checkpoint.load_checkpoint(halves / "checkpoint")
     assert state["step"] == 4
+    assert state["taken"][0] == 16 if large_share == 1 else state["taken"][0] > 16
     assert all(torch.equal(expected[name], found[name]) for name in expected)
     assert [line["step"] for line in log_of(halves)] == [1, 2, 3, 4]
+
+
+def test_another_number_of_processes_sees_no_sample_twice():
+    assert _share_taken([7, 9], rank=0, world_size=2) == 7
+    alone = _share_taken([7, 9], rank=0, world_size=1)
+    assert alone == 18  # two took turns: the one that went furthest has seen number 17
+    assert [_share_taken([5], rank, world_size=2) for rank in (0, 1)] == [3, 3]
+
+
+def test_a_step_without_a_finite_gradient_moves_nothing_and_too_many_end_the_run(recipe, tmp_path, monkeypatch):
+    monkeypatch.setattr(trainer, "next_token_loss", lambda logits, targets: logits.sum() * float("nan"))
+    out = tmp_path / "broken"
+    with pytest.raises(VL2Error, match=r"5 in a row.*stopped_batch-0"):
+        train(recipe, [f"out={out}", "num_steps=9", "save_every=4"])
+    tensors, state = checkpoint.load_checkpoint(out / "checkpoint")
+    assert state["step"] == 4 and all(tensor.isfinite().all() for tensor in tensors.values())
+    assert (out / "stopped_batch-0.safetensors").is_file()
+    assert all("loss is nan" in line["spikes"][0]["reason"] for line in log_of(out))
 
 
 def test_an_export_loads_and_equals_its_run(recipe, tmp_path):
@@ -100,6 +123,10 @@ def test_a_save_that_is_cut_off_leaves_the_old_checkpoint(tmp_path, monkeypatch)
         checkpoint.save_checkpoint(folder, {"x": torch.zeros(2)}, {"step": 2})
     tensors, state = checkpoint.load_checkpoint(folder)
     assert state == {"step": 1} and tensors["x"].tolist() == [1.0, 1.0]
+    folder.rename(folder.with_name("checkpoint.old"))  # as a kill between the two renames leaves it
+    with pytest.raises(OSError, match="No space"):
+        checkpoint.save_checkpoint(folder, {"x": torch.zeros(2)}, {"step": 3})
+    assert checkpoint.load_checkpoint(folder)[1] == {"step": 1}
 
 
 def test_an_unknown_stage_or_setting_is_one_line(recipe):

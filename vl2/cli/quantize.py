@@ -27,7 +27,7 @@ def quantize(
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Write a comparison with the original here, as JSON.")] = None,
     compare_on: Annotated[Path | None, typer.Option(help="What --report compares on: shards or samples.")] = None,
-    samples: Annotated[int, typer.Option(help="Most samples to calibrate on, and to compare on.")] = 128,
+    samples: Annotated[int, typer.Option(min=1, help="Most samples to calibrate on, and to compare on.")] = 128,
     debug: Debug = False,
 ) -> None:
     """Write a model with its weights in 8 or 4 bits; the folder is used like any other."""

@@ -36,7 +36,7 @@ def run(
     """Run one stage of training; a run that was stopped goes on from its last checkpoint."""
     from vl2.train.launch import launch
 
-    raise typer.Exit(launch(recipe, set_ or [], processes))
+    launch(recipe, set_ or [], processes)
 
 
 @app.command()

@@ -51,6 +51,7 @@ class Loader:
     skipped: Counter[str]
     point: Callable[[Sample, ModelInput], list[Place]] | None = None
     large_share: float = 1.0  # of the samples with a picture of several tiles, keep this share
+    taken: int = 0  # samples drawn from the stream, those that were left out too; a resume goes on behind them
 
     def steps(self, samples: Iterator[Sample], batch_size: int) -> Iterator[Microbatch]:
         """Yield the microbatch of each step: its samples, packed into rows."""
@@ -58,6 +59,7 @@ class Loader:
             ready: list[Processed] = []
             while len(ready) < batch_size:
                 one = self._try(next(samples))
+                self.taken += 1
                 if one is not None:
                     ready.append(one)
             shared = share_rows([len(one.model_input.input_ids) for one in ready])

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from vl2.core.batch import Batch, ModelInput
 from vl2.core.errors import ConversationError
-from vl2.core.sample import ImagePart, ImageSource, Message, Sample, TextPart, sample_from_dict
+from vl2.core.sample import ImagePart, ImageSource, Message, Sample, TextPart
+from vl2.data.faults import Fault
+from vl2.data.records import open_records
 from vl2.data.shards import ShardFolder
 from vl2.engine.prompts import CAPTION, READ
 from vl2.processor import Processor
@@ -20,24 +21,28 @@ MOST_TOKENS, MOST_TILES = 4096, 16
 
 
 def read_samples(path: Path, most: int) -> list[Sample]:
-    """Return at most `most` samples of a JSONL file of samples, of a folder of shards, or of a folder of pictures.
+    """Return at most `most` samples of a file of records, of a folder of shards, of a picture or of a folder of those.
 
     A folder of folders of shards gives equal shares. Pictures are asked to be read and described, without answers.
-    Raises ConversationError when there is nothing of this.
+    Raises VL2Error when there is nothing of this, or a row that is no sample.
     """
-    if path.is_file():
-        return list(islice(_records(path), most))
-    folders = sorted({file.parent for pattern in ("*.tar", "*/*.tar") for file in path.glob(pattern)})
-    if folders:
-        shares = [most // len(folders) + (number < most % len(folders)) for number in range(len(folders))]
-        return [one for folder, n in zip(folders, shares, strict=True) for one in islice(ShardFolder(folder), n)]
-    pictures = sorted(file for file in path.glob("*") if file.suffix.lower() in PICTURES)
-    if not pictures:
+    found = list(islice(_samples(path, most), most))
+    if not found:
         raise ConversationError(
             str(path), "holds nothing to look at", expected="samples (.jsonl), shards (.tar) or pictures",
             do="Give another file or folder.",
         )  # fmt: skip
-    return list(islice(_questions(pictures), most))
+    return found
+
+
+def _samples(path: Path, most: int) -> Iterator[Sample]:
+    if path.is_file():
+        return _questions([path]) if path.suffix.lower() in PICTURES else _rows(path)
+    folders = sorted({file.parent for pattern in ("*.tar", "*/*.tar") for file in path.glob(pattern)})
+    if not folders:
+        return _questions(sorted(file for file in path.glob("*") if file.suffix.lower() in PICTURES))
+    shares = [most // len(folders) + (number < most % len(folders)) for number in range(len(folders))]
+    return chain.from_iterable(islice(ShardFolder(folder), n) for folder, n in zip(folders, shares, strict=True))
 
 
 def one_batch(samples: Iterable[Sample], processor: Processor) -> Batch:
@@ -71,17 +76,12 @@ def _inputs(samples: Iterable[Sample], processor: Processor) -> list[ModelInput]
     return [processor(one, for_training=bool(one.messages[-1].parts), mask_prompt=True) for one in samples]
 
 
-def _records(path: Path) -> Iterator[Sample]:
-    """Yield the samples of a JSONL file; paths of images are relative to it."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
-        try:
-            record = json.loads(line)
-            images = tuple(ImageSource(**{**one, "path": str(path.parent / one["path"])}) for one in record["images"])
-            yield sample_from_dict(record, images)
-        except (ValueError, KeyError, TypeError) as error:
-            raise ConversationError(
-                f"{path}:{number}", "is no sample", got=repr(error)[:80], expected="one JSON record a line"
-            ) from None
+def _rows(path: Path) -> Iterator[Sample]:
+    """Yield the samples of a file of records; paths of images are relative to it."""
+    for number, row in enumerate(open_records(str(path)), start=1):
+        if isinstance(row, Fault):
+            raise ConversationError(f"{path}: row {number}", row.reason, do="Correct it, or leave it out.")
+        yield row
 
 
 def _questions(pictures: list[Path]) -> Iterator[Sample]:

@@ -107,6 +107,8 @@ def _tiles_of_model(config: Mapping[str, Any], thing: str) -> dict[str, Any]:
     if isinstance(size, int) and size > 0:
         if candidates is None:
             candidates = candidate_resolutions(size)
+        elif not isinstance(candidates, list):
+            raise ConfigError(thing, "candidate_resolutions is not a list", got=repr(candidates)[:40])
         elif list(candidates[:1]) != [[size, size]]:
             raise ConfigError(thing, "the first canvas is not one image_size", got=candidates[:1], expected=size)
     held = {

@@ -17,6 +17,8 @@ from vl2.core.errors import VL2Error
 def save_checkpoint(folder: Path, tensors: Mapping[str, Tensor], state: Mapping[str, Any]) -> None:
     """Write a checkpoint beside `folder` and move it into place; an interrupted save leaves the old one whole."""
     fresh, old = folder.with_name(folder.name + ".incomplete"), folder.with_name(folder.name + ".old")
+    if old.exists() and not folder.exists():  # killed between the two renames: it is all there is
+        old.rename(folder)
     for leftover in (fresh, old):
         shutil.rmtree(leftover, ignore_errors=True)
     fresh.mkdir(parents=True)

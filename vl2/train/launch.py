@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,24 +15,25 @@ from vl2.train.run import train
 from vl2.train.train_config import TrainConfig
 
 
-def launch(recipe: Path, assignments: list[str], processes: int | None = None) -> int:
-    """Train by a recipe; returns the exit code. `processes` None: as many as the recipe's layout takes.
+def launch(recipe: Path, assignments: list[str], processes: int | None = None) -> None:
+    """Train by a recipe. `processes` None: as many as its layout takes; above one, torchrun takes this one's place.
 
     Where torchrun has started this process already it is one of the run. Raises VL2Error on whatever the recipe
     names wrongly, or when this machine is too small for it.
     """
     if "WORLD_SIZE" in os.environ:
         train(recipe, assignments)
-        return 0
+        return
     count = processes or _processes_of(override(load_yaml(recipe), assignments), str(recipe))
     if count == 1:
         train(recipe, assignments)
-        return 0
+        return
     threads = max(1, (os.cpu_count() or 1) // count)
     environment = {"OMP_NUM_THREADS": str(threads), **os.environ}  # else torchrun gives each process one
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count)]
     command = [*launcher, "-m", "vl2.train", str(recipe), *assignments]
-    return subprocess.run(command, env=environment, check=False).returncode
+    sys.stdout.flush()
+    os.execve(sys.executable, command, environment)  # whoever stops this process stops all of them
 
 
 def _processes_of(values: dict[str, Any], recipe: str) -> int:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 
 from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.data.packing import PackLimits
-from vl2.data.records import open_records
+from vl2.data.records import RecordList, open_records
 from vl2.data.stream import Source, StreamSettings, TrainingStream
 from vl2.parallel.apply import ParallelModel
 from vl2.processor import Processor
@@ -28,9 +28,9 @@ def open_stream(config: TrainConfig, processor: Processor, rank: int, num_lanes:
     return _stream(sources, config, processor, rank, num_lanes)
 
 
-def held_out_batches(config: TrainConfig, processor: Processor, rank: int) -> tuple[Batch, ...]:
+def held_out_batches(records: RecordList, config: TrainConfig, processor: Processor, rank: int) -> tuple[Batch, ...]:
     """Return this process's part of as many held-out rows as a step has, always the same; few samples come again."""
-    source = Source(name="held out", share=1.0, records=open_records(config.eval_data))
+    source = Source(name="held out", share=1.0, records=records)
     with _stream([source], config, processor, rank, config.data_parallel) as stream:
         return next(stream).batches
 

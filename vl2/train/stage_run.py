@@ -5,12 +5,14 @@ from __future__ import annotations
 import warnings
 from contextlib import ExitStack
 from dataclasses import asdict, fields
+from functools import partial
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 
 from vl2.core.errors import ConfigError
+from vl2.data.records import open_records
 from vl2.model import VL2Config
 from vl2.parallel.apply import ParallelModel, parallelize
 from vl2.parallel.mesh import Meshes
@@ -52,8 +54,8 @@ def train_stage(config: TrainConfig) -> None:
 
 def build_stage(config: TrainConfig, device: torch.device, opened: ExitStack) -> StageTrainer:
     """Return a trainer with its model, optimizer and data; `opened` closes what has to be closed."""
-    processor = Processor.from_directory(config.tokenizer or config.model)
     first = FirstWeights(config.model)
+    processor = Processor.from_directory(config.tokenizer or (config.model if first.is_run else first.folder))
     model = laid_out(config, first.config, device)
     optimizer = adamw(parameter_groups(model, config.row), config.row, device)
     snapshots = Snapshots(Path(config.out), config.keep_last)
@@ -65,10 +67,12 @@ def build_stage(config: TrainConfig, device: torch.device, opened: ExitStack) ->
     if restored is not None and config.num_lanes is None:
         num_lanes = restored.stream.fingerprint["num_lanes"]  # fixed for a run, whatever processes share it now
     stream = opened.enter_context(open_stream(config, processor, rank, num_lanes))
+    held_out = None
+    if config.eval_data:
+        held_out = partial(held_out_batches, open_records(config.eval_data), config, processor, rank)
     parts = Parts(
-        config=config, model=model, optimizer=optimizer, stream=stream, snapshots=snapshots,
-        held_out=(lambda: held_out_batches(config, processor, rank)) if config.eval_data else None,
-    )  # fmt: skip
+        config=config, model=model, optimizer=optimizer, stream=stream, snapshots=snapshots, held_out=held_out
+    )
     return StageTrainer(parts, restored)
 
 

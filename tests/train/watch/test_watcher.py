@@ -51,6 +51,20 @@ def test_a_look_at_held_out_samples_is_a_line_of_its_step_and_the_end_writes_the
     assert [(line["step"], line["steps"], line.get("eval_loss")) for line in lines] == [(2, 2, 1.25), (3, 1, None)]
 
 
+def test_a_full_disk_costs_lines_and_not_the_run(tmp_path):
+    with Watcher(tmp_path, num_steps=3, log_every=1, is_shown=False) as watch:
+        watch(figures(1))
+        log = tmp_path / "log.jsonl"
+        log.rename(tmp_path / "kept")
+        log.symlink_to("/dev/full")
+        with pytest.warns(UserWarning, match="line of step 2 is lost: No space left"):
+            watch(figures(2))
+        log.unlink()
+        (tmp_path / "kept").rename(log)
+        watch(figures(3))
+    assert [line["step"] for line in lines_of(tmp_path)] == [1, 3]
+
+
 def test_what_a_resume_does_again_is_not_doubled(tmp_path):
     with Watcher(tmp_path, num_steps=6, log_every=1, is_shown=False) as watch:
         for step in range(1, 6):

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Any
 
 from vl2.core.errors import VL2Error
-from vl2.core.sample import ROLES, ImageSource, Message, Sample, TextPart, sample_from_dict
+from vl2.core.sample import ROLES, BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart, sample_from_dict
 from vl2.data.faults import Fault, RowError, fault_of
 from vl2.data.records.root import Root
 from vl2.data.records.row import Row
@@ -55,8 +55,13 @@ def _own(record: Record, name: str, images: tuple[ImageSource, ...], root: Root)
         if message.role not in ROLES:
             raise RowError("unknown role", got=repr(message.role)[:40], expected=", ".join(ROLES))
         for part in message.parts:
-            if isinstance(part, TextPart):
-                text_of(part.text)
+            match part:
+                case TextPart(text) | BoxesPart(text):
+                    text_of(text)
+                case ImagePart():
+                    pass
+    for told in (*sample.answers, *(one.label for one in sample.objects)):
+        text_of(told)
     if images:
         return sample
     return replace(sample, images=tuple(_placed(image, root) for image in sample.images))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +13,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
+from vl2.core.errors import VL2Error
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
 from vl2.data.pointers import Pointers
@@ -36,7 +37,8 @@ from vl2.train.pocket.slot_loss import slot_accuracy, slot_loss
 from vl2.train.pocket.soft_attention import highest, soften, watched
 from vl2.train.processes import precision_of_all
 from vl2.train.stages import STAGES
-from vl2.train.watch import Meter, StepFigures, Watcher, attended_keys, peak_memory
+from vl2.train.watch import Meter, SpikeGuard, StepFigures, Watcher, attended_keys, peak_memory, save_batch
+from vl2.train.watch.spikes import Verdict
 from vl2.train.watch.work import HALVES
 
 MEANS = ("text", "coordinates", "num_coordinates", "slots", "characters", "figures", "pointing")  # of a unit of weight
@@ -61,11 +63,12 @@ class Trainer:
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay, dtype)
         self.out = Path(config.out)
         self.step = 0
+        self.guard = SpikeGuard()
 
     def run(self) -> None:
         """Train to the end of the stage, from the run's last checkpoint when there is one."""
         self._resume()
-        start = self.config.first_sample + self.step * self.config.batch_size
+        start = self.config.first_sample + self.loader.taken * self.world_size
         samples = self.mixture.samples(start, self.rank, self.world_size)
         steps = self.loader.steps(samples, self.config.batch_size // self.world_size)
         with self._watcher() as watch:
@@ -73,12 +76,14 @@ class Trainer:
                 began = time.monotonic()
                 microbatch = next(steps)
                 waited_s = time.monotonic() - began
-                sums = self._train_step(microbatch)
+                sums, verdict = self._train_step(microbatch)
                 watch(self._figures(sums, time.monotonic() - began, waited_s))
+                if verdict == "stop":
+                    raise self._stopped(microbatch)
                 if self.step % self.config.save_every == 0 or self.step == self.config.num_steps:
                     self._save()
 
-    def _train_step(self, microbatch: Microbatch) -> Tally:
+    def _train_step(self, microbatch: Microbatch) -> tuple[Tally, Verdict]:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
         self._loss(microbatch, tally, backends).backward()
@@ -89,11 +94,14 @@ class Trainer:
         record = dict(zip(tally, flat[-len(tally) :].tolist(), strict=True))
         gradients /= record["weight"]
         norm = float(gradients.norm())
-        gradients *= min(1.0, self.config.clip / (norm + 1e-6))
-        softened = soften(self.optimizer.master, highest(watch.peaks)) if watch is not None else 0
-        self.optimizer.step(gradients, self._lr_scale())
+        verdict = self.guard.judge(self._told_loss(record), norm)
+        softened = 0
+        if verdict == "apply":
+            gradients *= min(1.0, self.config.clip / (norm + 1e-6))
+            softened = soften(self.optimizer.master, highest(watch.peaks)) if watch is not None else 0
+            self.optimizer.step(gradients, self._lr_scale())
         self.step += 1
-        return record | {"grad_norm": norm, "softened": softened}
+        return record | {"grad_norm": norm, "softened": softened}, verdict
 
     def _loss(self, microbatch: Microbatch, tally: Tally, backends: Backends) -> Tensor:
         """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
@@ -177,13 +185,23 @@ class Trainer:
             meter=Meter(config=self.model.config, weights=moving), config=asdict(self.config),
         )  # fmt: skip
 
+    def _told_loss(self, sums: Tally) -> float:
+        """Return the loss of what the stage supervises, a mean."""
+        names = ("slots",) if self.stage.supervises == "slots" else ("text", "coordinates")
+        return sum(sums[name] for name in names) / sums["weight"]
+
+    def _stopped(self, microbatch: Microbatch) -> VL2Error:
+        """Keep what this process stopped at; returns what to raise."""
+        told = {"step": str(self.step), "reason": self.guard.reason}
+        kept = save_batch(self.out, microbatch.batch, name=f"stopped_batch-{self.rank}", told=told).name
+        return self.guard.error(self.step, kept)
+
     def _figures(self, sums: Tally, seconds: float, waited_s: float) -> StepFigures:
         """Return what a step of these sums tells."""
         weight, tokens, scale = sums["weight"], sums["tokens"], self._lr_scale()
         means = {name: sums[name] / weight for name in MEANS}
-        slots = self.stage.supervises == "slots"
         return StepFigures(
-            step=self.step, loss=means["slots"] if slots else means["text"] + means["coordinates"],
+            step=self.step, loss=self._told_loss(sums), left_out=self.guard.reason,
             balance_loss=sums["balance"] / weight, grad_norm=sums["grad_norm"], supervised_tokens=weight,
             tokens=tokens, tiles=sums["tiles"], keys=sums["keys"] / tokens if tokens else 0.0, seconds=seconds,
             data_wait_s=waited_s, memory_bytes=peak_memory(), samples=self.step * self.config.batch_size,
@@ -192,6 +210,10 @@ class Trainer:
         )  # fmt: skip
 
     def _save(self) -> None:
+        taken = torch.zeros(self.world_size, dtype=torch.int64)
+        taken[self.rank] = self.loader.taken
+        if self.world_size > 1:
+            dist.all_reduce(taken)
         if self.rank:
             return
         tensors = {f"model.{name}": p.detach().float() for name, p in self.model.named_parameters()}
@@ -199,8 +221,8 @@ class Trainer:
         for name, master in self.optimizer.master.items():
             tensors[name if name.startswith("slot_head.") else f"model.{name}"] = master.clone()
         tensors |= {f"optimizer.{name}": tensor for name, tensor in self.optimizer.state().items()}
-        state = {"step": self.step, "config": asdict(self.config)}
-        save_checkpoint(self.out / "checkpoint", tensors, state)
+        state = {"step": self.step, "taken": taken.tolist(), "spikes": self.guard.state()}
+        save_checkpoint(self.out / "checkpoint", tensors, {**state, "config": asdict(self.config)})
 
     def _resume(self) -> None:
         folder = self.out / "checkpoint"
@@ -212,6 +234,8 @@ class Trainer:
         optimizer = {key.removeprefix("optimizer."): t for key, t in tensors.items() if key.startswith("optimizer.")}
         self.optimizer.load_state(optimizer, state["step"])
         self.step = state["step"]
+        self.guard.load_state(state["spikes"])
+        self.loader.taken = _share_taken(state["taken"], self.rank, self.world_size)
 
 
 @torch.no_grad()
@@ -227,6 +251,16 @@ def load_slot_head(head: SlotHead, tensors: Mapping[str, Tensor]) -> None:
     """Copy the slot head's parameters."""
     for name, parameter in head.named_parameters():
         parameter.copy_(tensors[f"slot_head.{name}"])
+
+
+def _share_taken(taken: Sequence[int], rank: int, world_size: int) -> int:
+    """Return how many samples of its own this process has behind it.
+
+    Another number of processes than before go on behind the one that went furthest, so that no sample comes twice.
+    """
+    if len(taken) == world_size:
+        return taken[rank]
+    return -(-max(taken) * len(taken) // world_size)
 
 
 def _add(tally: Tally, **values: float) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -34,7 +33,7 @@ class AnswerLesson:
         self.coordinates = soft_numbers(tuned.processor, tuned.device)
 
     @property
-    def skipped(self) -> Counter[str]:
+    def skipped(self) -> Mapping[str, int]:
         """Return how often new samples could not be used, by reason."""
         return self.examples.new.skipped
 

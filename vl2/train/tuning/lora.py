@@ -34,15 +34,20 @@ def part_of(name: str) -> str | None:
     return next((part for part, pattern in PARTS.items() if pattern.fullmatch(name)), None)
 
 
+def check_parts(setting: str, parts: Iterable[str]) -> None:
+    """Raise ConfigError on a name that is no part."""
+    for part in parts:
+        if part not in PARTS:
+            raise ConfigError(setting, "unknown part", got=part, expected=", ".join(PARTS), do=nearest(part, PARTS))
+
+
 def add_adapter(model: VL2, *, rank: int, alpha: float, parts: Iterable[str] = tuple(PARTS)) -> dict[str, Change]:
     """Freeze a model and give the weights of these parts a change that trains. Returns the changes by weight.
 
     Raises ConfigError on an unknown part or an impossible rank.
     """
     parts = tuple(parts)
-    for part in parts:
-        if part not in PARTS:
-            raise ConfigError("lora", "unknown part", got=part, expected=", ".join(PARTS), do=nearest(part, PARTS))
+    check_parts("parts", parts)
     if rank < 1:
         raise ConfigError("lora", "the rank must be positive", got=rank)
     model.requires_grad_(False)

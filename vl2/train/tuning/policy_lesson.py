@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -46,7 +45,7 @@ class PolicyLesson:
         self.round: Round | None = None
 
     @property
-    def skipped(self) -> Counter[str]:
+    def skipped(self) -> Mapping[str, int]:
         """Return how often samples could not be used, by reason."""
         return self.source.skipped
 

@@ -5,8 +5,7 @@ The reference is the model without its adapter: it costs a forward pass, and no 
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -63,7 +62,7 @@ class PreferenceLesson:
         self.num_steps = num_steps
 
     @property
-    def skipped(self) -> Counter[str]:
+    def skipped(self) -> Mapping[str, int]:
         """Return how often pairs could not be used, by reason."""
         return self.source.skipped
 

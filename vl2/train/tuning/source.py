@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Sequence, Sized
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 import torch
 
 from vl2.core.errors import ConfigError, VL2Error
-from vl2.data.faults import Fault
+from vl2.data.faults import Fault, add_fault, fault_of
 from vl2.data.order import Rounds
 from vl2.train.tuning.tune_config import TuneConfig
 
@@ -28,7 +27,7 @@ class Source(Generic[T]):
     rows: Sequence[int]
     ready: Callable[[int, int | None], T | Fault]  # of a row, as it is shown at a place; may raise VL2Error
     seed: int
-    skipped: Counter[str] = field(default_factory=Counter)  # by reason
+    skipped: Mapping[str, int] = field(default_factory=dict)  # by reason
 
     def __post_init__(self) -> None:
         self.rounds = Rounds(len(self.rows), self.seed)
@@ -42,9 +41,9 @@ class Source(Generic[T]):
         try:
             found = self.ready(row, place)
         except VL2Error as error:
-            found = Fault(f"{type(error).__name__} {error.thing}"[:80])
+            found = fault_of(error)
         if isinstance(found, Fault):
-            self.skipped[found.reason] += 1
+            self.skipped = add_fault(self.skipped, found)
             return None
         return found
 

@@ -17,7 +17,7 @@ from vl2.model.config import QuantizationConfig
 from vl2.processor import Processor
 from vl2.train.checkpoint import has_checkpoint
 from vl2.train.tuning.change import Change
-from vl2.train.tuning.lora import add_adapter
+from vl2.train.tuning.lora import add_adapter, check_parts
 from vl2.train.tuning.moved import Moved, moved_by_adapter, moved_weights
 from vl2.train.tuning.tune_config import TuneConfig
 from vl2.weights import find_checkpoint, load_model
@@ -62,6 +62,8 @@ class Tuned:
 
 def open_tuned(config: TuneConfig) -> Tuned:
     """Load the model that a tuning names and make ready what moves. Raises VL2Error where that cannot be."""
+    check_parts("parts", config.parts)
+    check_parts("part_rates", config.part_rates)
     folder = find_checkpoint(config.model)
     processor = Processor.from_directory(folder)
     torch.manual_seed(config.seed)

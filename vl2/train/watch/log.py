@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -16,9 +19,16 @@ MOST_STEPS = 1 << 53  # beyond that a float skips numbers
 
 
 def append_line(folder: Path, line: LogLine) -> None:
-    """Add a line, whole or not at all as far as the file system keeps small writes whole."""
-    with (folder / LOG).open("ab") as log:
-        log.write(line.to_json().encode() + b"\n")
+    """Add a line, whole or not at all. Warns where there is no room for it: a run is worth more than its log."""
+    data = line.to_json().encode() + b"\n"
+    try:
+        with (folder / LOG).open("ab", buffering=0) as log:
+            end = log.tell()
+            if log.write(data) < len(data):
+                log.truncate(end)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        warnings.warn(f"{folder / LOG}: the line of step {line.step} is lost: {error.strerror}", stacklevel=2)
 
 
 def cut_log(folder: Path, step: int) -> float:
