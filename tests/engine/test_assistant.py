@@ -202,10 +202,11 @@ def test_a_tokenizer_that_outgrows_the_model_is_refused(folder: Path) -> None:
         Assistant(tiny.tiny_model(small), vl2.load(folder).processor)
 
 
-def test_load_with_a_type_and_fewer_tiles(folder: Path, image: Image.Image) -> None:
-    assistant = vl2.load(str(folder), dtype="bfloat16", device="cpu", max_tiles=1)
-    assert assistant.model.tile_newline.dtype == torch.bfloat16
-    answer = assistant.ask(image, "What?", max_new_tokens=4, stop="~", temperature=1, seed=1)
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_load_with_a_type_and_fewer_tiles(folder: Path, image: Image.Image, dtype: str) -> None:
+    assistant = vl2.load(str(folder), dtype=dtype, device="cpu", max_tiles=1)
+    assert assistant.model.tile_newline.dtype == getattr(torch, dtype)
+    answer = assistant.ask((one for one in [image]), "What?", max_new_tokens=4, stop="~", temperature=1, seed=1)
     assert answer.usage.image_tokens == 85
     with pytest.raises(VL2Error):
         vl2.load(folder, max_tiles=0)

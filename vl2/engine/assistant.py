@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any, Literal, overload
@@ -253,6 +253,6 @@ def read_device(device: str | torch.device | None) -> torch.device:
 
 
 def _as_images(images: ImageLike | Iterable[ImageLike]) -> tuple[ImageLike, ...]:
-    if isinstance(images, list | tuple):
+    if isinstance(images, list | tuple | Iterator):
         return tuple(images)
     return (images,)  # type: ignore[return-value]

@@ -28,7 +28,7 @@ from vl2.engine.tiled_image import image_spans, tiled_images
 from vl2.model import VL2
 from vl2.model.attention import ABSORB_BELOW_TOKENS
 from vl2.processor.tokenizer import Tokenizer
-from vl2.weights.pack import beside_kernels
+from vl2.weights.pack import PackedLanguage, beside_kernels
 
 # A token and its drafts are few enough to look straight at cached latents: expanding them costs a hundred tokens.
 MOST_DRAFT_TOKENS = ABSORB_BELOW_TOKENS - 2
@@ -39,8 +39,11 @@ CacheDtype = Literal["int8"]
 
 
 def slot_dtype(model: VL2, cache_dtype: CacheDtype | None) -> torch.dtype:
-    """Return the type of a cache's slots."""
-    return model.tile_newline.dtype if cache_dtype is None else torch.int8
+    """Return the type of a cache's slots: that of the weights, where kernels on the CPU have it."""
+    if cache_dtype is not None:
+        return torch.int8
+    dtype = model.tile_newline.dtype
+    return torch.float32 if dtype == torch.float16 and isinstance(model.language, PackedLanguage) else dtype
 
 
 @dataclass(frozen=True, kw_only=True)
