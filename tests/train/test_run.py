@@ -14,7 +14,7 @@ from vl2.corpus.pocket import TASKS
 from vl2.corpus.pocket.build import CorpusConfig
 from vl2.train import checkpoint
 from vl2.train.export import export
-from vl2.train.pocket import trainer
+from vl2.train.pocket import objective
 from vl2.train.pocket.config import RunConfig
 from vl2.train.pocket.trainer import _share_taken
 from vl2.train.run import train
@@ -91,7 +91,7 @@ def test_another_number_of_processes_sees_no_sample_twice():
 
 
 def test_a_step_without_a_finite_gradient_moves_nothing_and_too_many_end_the_run(recipe, tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "next_token_loss", lambda logits, targets: logits.sum() * float("nan"))
+    monkeypatch.setattr(objective, "next_token_loss", lambda logits, targets: logits.sum() * float("nan"))
     out = tmp_path / "broken"
     with pytest.raises(VL2Error, match=r"5 in a row.*stopped_batch-0"):
         train(recipe, [f"out={out}", "num_steps=9", "save_every=4"])

@@ -5,46 +5,31 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from vl2.core.batch import IGNORE_INDEX, PADDING, Batch
 from vl2.core.errors import VL2Error
 from vl2.data.loader import Loader, Microbatch
 from vl2.data.mixture import Mixture
-from vl2.data.pointers import Pointers
-from vl2.kernels import Backends
 from vl2.model import VL2
-from vl2.model.adaptor import layout
 from vl2.train.checkpoint import has_checkpoint, load_checkpoint, save_checkpoint
-from vl2.train.losses import (
-    CoordinateTokens,
-    coordinate_loss,
-    is_coordinate,
-    next_token_loss,
-    sequence_aux_loss,
-    shifted_targets,
-)  # fmt: skip
+from vl2.train.losses import CoordinateTokens
 from vl2.train.pocket.config import RunConfig
 from vl2.train.pocket.heads import SlotHead
+from vl2.train.pocket.objective import MEANS, TALLIED, Objective, Tally
 from vl2.train.pocket.optim import Optimizer
-from vl2.train.pocket.pointing import PointingAttention
-from vl2.train.pocket.slot_loss import slot_accuracy, slot_loss
 from vl2.train.pocket.soft_attention import highest, soften, watched
 from vl2.train.processes import precision_of_all
 from vl2.train.stages import STAGES
-from vl2.train.watch import Meter, SpikeGuard, StepFigures, Watcher, attended_keys, peak_memory, save_batch
+from vl2.train.watch import Meter, SpikeGuard, StepFigures, Watcher, peak_memory, save_batch
 from vl2.train.watch.spikes import Verdict
 from vl2.train.watch.work import HALVES
 
-MEANS = ("text", "coordinates", "num_coordinates", "slots", "characters", "figures", "pointing")  # of a unit of weight
-TALLIED = ("weight", "balance", "tokens", "tiles", "keys", *MEANS)
 WATCH_EVERY = 10  # steps between two looks at the attention scores
-Tally = dict[str, float]  # sums over one step, by name; processes add theirs before they become means
 
 
 class Trainer:
@@ -53,7 +38,7 @@ class Trainer:
     def __init__(
         self, config: RunConfig, model: VL2, loader: Loader, mixture: Mixture, tokens: CoordinateTokens
     ) -> None:
-        self.config, self.model, self.loader, self.mixture, self.tokens = config, model, loader, mixture, tokens
+        self.config, self.model, self.loader, self.mixture = config, model, loader, mixture
         self.stage = STAGES[config.stage]
         self.rank, self.world_size = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
         width = model.config.language_config.hidden_size
@@ -61,6 +46,7 @@ class Trainer:
         self.slot_head = SlotHead(width, len(loader.classes)).to(dtype)
         self.model.to(dtype)
         self.optimizer = Optimizer(self._trained(), config.muon_lr, config.adam_lr, config.weight_decay, dtype)
+        self.objective = Objective(config, model, self.slot_head, tokens)
         self.out = Path(config.out)
         self.step = 0
         self.guard = SpikeGuard()
@@ -86,7 +72,7 @@ class Trainer:
     def _train_step(self, microbatch: Microbatch) -> tuple[Tally, Verdict]:
         tally: Tally = dict.fromkeys(TALLIED, 0.0)  # all names in every process, whatever its samples are
         backends, watch = watched(self.model) if self.step % WATCH_EVERY == 0 else (self.model.backends, None)
-        self._loss(microbatch, tally, backends).backward()
+        self.objective(microbatch, tally, backends).backward()
         flat = torch.cat((self.optimizer.gradients(), torch.tensor(list(tally.values()))))
         if self.world_size > 1:
             dist.all_reduce(flat)
@@ -102,61 +88,6 @@ class Trainer:
             self.optimizer.step(gradients, self._lr_scale())
         self.step += 1
         return record | {"grad_norm": norm, "softened": softened}, verdict
-
-    def _loss(self, microbatch: Microbatch, tally: Tally, backends: Backends) -> Tensor:
-        """Return the summed loss of a microbatch; what is a mean is weighted by its supervised tokens."""
-        batch, features = microbatch.batch, None
-        if batch.tiles is not None:
-            features = self.model.adaptor(self.model.vision(batch.tiles, backends))
-        if self.stage.supervises == "slots":
-            weight = float(len(batch.tiles)) if batch.tiles is not None else 0.0
-            text_loss = torch.zeros(())
-        else:
-            text_loss, weight = self._text_loss(batch, features, microbatch.pointers, tally, backends)
-        loss = text_loss
-        if features is not None and microbatch.slots is not None and self.config.slot_weight:
-            prediction = self.slot_head(features)
-            dense = slot_loss(prediction, microbatch.slots)
-            loss = loss + self.config.slot_weight * weight * dense
-            characters, figures = slot_accuracy(prediction, microbatch.slots)
-            _add(tally, slots=float(dense.detach()) * weight, characters=characters * weight, figures=figures * weight)
-        _add(tally, weight=weight, tiles=len(batch.tiles) if batch.tiles is not None else 0)
-        return loss
-
-    def _text_loss(
-        self, batch: Batch, features: Tensor | None, pointers: Pointers | None, tally: Tally, backends: Backends
-    ) -> tuple[Tensor, float]:
-        model, labels = self.model, batch.labels
-        assert labels is not None  # the loader labels every batch
-        if features is not None:
-            visual = layout(features, batch.grids, model.tile_newline, model.view_separator)
-            batch = replace(batch, visual_embeds=visual)
-        guide = None
-        if pointers is not None:
-            guide = PointingAttention(backends, pointers, len(model.language.layers) // 2)
-            backends = replace(backends, attention=guide, document_attention=guide)
-        hidden = model.language(model.embed(batch), batch.positions, batch.documents, None, backends)
-        targets = shifted_targets(labels)  # [B, T]
-        asked = targets != IGNORE_INDEX  # [B, T]
-        soft = is_coordinate(batch.input_ids, self.tokens) & asked  # [B, T]
-        hard = asked & ~soft  # [B, T]
-        plain = next_token_loss(model.logits(hidden.states[hard]), targets[hard])
-        boxes = torch.zeros(())
-        if soft.any():
-            boxes = coordinate_loss(model.logits(hidden.states[soft]), targets[soft], self.tokens)
-        weight = float(asked.sum())
-        balance = sum(
-            (sequence_aux_loss(routing, len(labels)) for routing in hidden.routing.values()), start=torch.zeros(())
-        )
-        num_tokens = float((batch.documents != PADDING).sum())
-        _add(tally, tokens=num_tokens, keys=attended_keys(batch) * num_tokens, num_coordinates=float(soft.sum()))
-        _add(tally, text=float(plain.detach()), coordinates=float(boxes.detach()))
-        _add(tally, balance=float(balance.detach()) * weight)
-        loss = plain + boxes + self.config.aux_weight * weight * balance
-        if guide is not None:
-            _add(tally, pointing=float(guide.loss.detach()) * weight)
-            loss = loss + self.config.point_weight * weight * guide.loss
-        return loss, weight
 
     def _trained(self) -> dict[str, torch.nn.Parameter]:
         """Return the parameters that this stage moves; the others take no gradient."""
@@ -261,8 +192,3 @@ def _share_taken(taken: Sequence[int], rank: int, world_size: int) -> int:
     if len(taken) == world_size:
         return taken[rank]
     return -(-max(taken) * len(taken) // world_size)
-
-
-def _add(tally: Tally, **values: float) -> None:
-    for name, value in values.items():
-        tally[name] += value
