@@ -107,7 +107,7 @@ def answer(vocabulary: JsonVocabulary, tokenizer: Tokenizer, schema: dict[str, A
         ids.append(int(sampler.choose(logits)))
         if ids[-1] == tokenizer.eos_id:
             break
-    assert ids[-1] == tokenizer.eos_id and not constraint.problem
+    assert ids[-1] == tokenizer.eos_id
     assert not tokenizer.special_ids & set(ids[:-1])
     return tokenizer.decode(ids[:-1])
 

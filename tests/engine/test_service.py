@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
+import torch
 
 from tests.engine import tiny
 from vl2.core.errors import VL2Error
@@ -89,6 +91,16 @@ def test_who_cancels_before_the_start_does_not_wait(service):
 def test_what_can_never_fit_is_refused_where_it_is_asked(service):
     with pytest.raises(VL2Error, match="too small for this request"):
         service.submit(request_of(TEXTS[0], 5000))
+
+
+def test_what_cannot_be_added_ends_alone(service, model):
+    broken = replace(request_of(TEXTS[0]), visual_embeds=torch.zeros(3, model.config.language_config.hidden_size))
+    with ThreadPoolExecutor() as pool:
+        answers = [pool.submit(lambda text: list(service.submit(request_of(text))), text) for text in TEXTS]
+        (event,) = service.submit(broken)
+        assert event.finish_reason == "error" and event.error is not None
+        for text, answer in zip(TEXTS, answers, strict=True):
+            assert [one for event in answer.result() for one in event.token_ids] == alone(model, text)
 
 
 def test_closing_ends_answers_under_way_and_refuses_new_ones(model):

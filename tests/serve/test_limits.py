@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -53,6 +56,8 @@ def png(width: int, height: int) -> str:
         ({}, {"messages": asked("a"), "response_format": {"type": "json_schema"}}, "invalid_value"),
         ({}, {"messages": asked("a"), "response_format": {"type": "json_schema", "json_schema": {
             "name": "a", "schema": {"type": "no such type"}}}}, "invalid_value"),
+        ({}, {"messages": [*asked("a"), {"role": "assistant", "content": "{"}],
+              "response_format": {"type": "json_object"}}, "invalid_value"),
     ],
     ids=str,
 )  # fmt: skip
@@ -114,6 +119,63 @@ def test_keys(serve: Callable[..., Any]) -> None:
             assert found.post(CHAT, body, headers={"Authorization": f"Bearer {key}"}).status_code == status
         assert found.get("/v1/models").status_code == 401
         assert [found.get(path).status_code for path in ("/health", "/ready", "/metrics", "/")] == [200] * 4
+
+
+def test_who_has_no_key_takes_no_place(serve: Callable[..., Any]) -> None:
+    with serve(api_keys=("first",), max_running=1, max_waiting=1, max_bodies_mb=0.01) as found:
+        url = urlsplit(found.address)
+        strangers = [socket.create_connection((url.hostname, url.port)) for _ in range(4)]
+        for stranger in strangers:
+            stranger.sendall(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 60000\r\n\r\n" + b"a" * 59_999)
+        threading.Event().wait(0.3)
+        body = {"messages": asked("Hello."), "max_tokens": 1}
+        assert found.post(CHAT, body, headers={"Authorization": "Bearer first"}).status_code == 200
+        for stranger in strangers:
+            stranger.close()
+
+
+def test_pages_of_other_origins(serve: Callable[..., Any]) -> None:
+    with serve(cors_origins=("https://a.example",)) as found:
+        asks = {"Origin": "https://a.example", "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "authorization,content-type"}  # fmt: skip
+        allowed = httpx.options(found.address + CHAT, headers=asks)
+        assert allowed.status_code == 200
+        assert allowed.headers["access-control-allow-origin"] == "https://a.example"
+        assert httpx.options(found.address + CHAT, headers={**asks, "Origin": "https://b.example"}).status_code == 400
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_engine_that_has_stopped(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve() as found:
+        monkeypatch.setattr(found.engine, "_step", lambda: 1 / 0)
+        for _ in range(2):  # the request at which it stops, and the next one
+            answer = found.post(CHAT, {"messages": asked("Hello.")})
+            assert code_of(answer) == (503, "engine_stopped")
+            assert answer.headers["Retry-After"]
+        assert found.get("/health").status_code == 503
+
+
+def test_waiting_for_a_turn_is_not_slow_images(serve: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    with serve(image_timeout_s=0.4) as found:
+        answering, at_once, most = found.server.answering, [0], [0]
+        prepare = answering._requests
+
+        def slowly(ask: Any) -> Any:
+            at_once[0] += 1
+            most[0] = max(most[0], at_once[0])
+            time.sleep(0.25 if ask.settings.max_new_tokens == 1 else 1.0)
+            at_once[0] -= 1
+            return prepare(ask)
+
+        monkeypatch.setattr(answering, "_requests", slowly)
+        body = {"messages": asked("Hello."), "max_tokens": 1}
+        with ThreadPoolExecutor(6) as pool:
+            answers = list(pool.map(lambda _: found.post(CHAT, body).status_code, range(6)))
+        assert answers == [200] * 6
+        with ThreadPoolExecutor(6) as pool:
+            late = list(pool.map(lambda _: found.post(CHAT, {**body, "max_tokens": 2}), range(6)))
+        assert [code_of(answer) for answer in late] == [(503, "image_timeout")] * 6
+        assert most[0] == 2, "a thread that nobody waits for still has its turn"
 
 
 def test_a_rate(serve: Callable[..., Any]) -> None:
@@ -191,8 +253,9 @@ def test_settings_that_cannot_be() -> None:
         ServeSettings(host="0.0.0.0")
     assert ServeSettings(host="0.0.0.0", api_keys=("k",)).host == "0.0.0.0"
     assert ServeSettings(host="0.0.0.0", insecure=True).insecure
-    with pytest.raises(ConfigError, match="max_images"):
-        ServeSettings(max_images=33)
+    for name, value in (("max_images", 33), ("max_pixels", 64_000_001), ("max_image_mb", 40.0)):
+        with pytest.raises(ConfigError, match=f"{name}.*at most"):
+            ServeSettings(**{name: value})
 
 
 def test_headers_of_the_page_and_no_other_origin(served: Running) -> None:

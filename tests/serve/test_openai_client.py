@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from tests.serve.serving import Running, asked, data_url
+from vl2.engine.sampler import TokenLogprobs
+from vl2.serve.logprobs import logprob_entry
 
 openai = pytest.importorskip("openai")
 
@@ -96,6 +98,7 @@ def test_log_probabilities(client: Any) -> None:
     entries = found.choices[0].logprobs.content
     assert "".join(entry.token for entry in entries) == found.choices[0].message.content
     for entry in entries:
+        assert bytes(entry.bytes).decode() == entry.token
         assert entry.logprob == max(one.logprob for one in entry.top_logprobs) and len(entry.top_logprobs) == 3
         assert sum(math.exp(one.logprob) for one in entry.top_logprobs) <= 1 + 1e-4
 
@@ -137,6 +140,27 @@ def test_responses(client: Any) -> None:
     assert kinds.count("response.output_text.delta") >= 1
     short = client.responses.create(model="pocket", input="Hello.", max_output_tokens=2, instructions="Be kind.")
     assert (short.status, short.incomplete_details.reason) == ("incomplete", "max_output_tokens")
+    assert short.output[0].status == "incomplete"
+    json_object = {"format": {"type": "json_object"}}
+    found = client.responses.create(model="pocket", input="Hello.", max_output_tokens=2, text=json_object)
+    assert found.text.format.type == "json_object"
+    with pytest.raises(openai.BadRequestError, match="at most 999"):
+        client.responses.create(model="pocket", input=[{"role": "user", "content": "a"}] * 1000, instructions="b")
+
+
+def test_a_piece_of_a_character_has_its_own_bytes(assistant: Any) -> None:
+    tokenizer = assistant.processor.tokenizer
+    ids = tokenizer.encode("\u4e2d")
+    entries = [logprob_entry(TokenLogprobs(token_id=one, logprob=-1.0, top=()), tokenizer) for one in ids]
+    assert len(ids) > 1
+    assert bytes(byte for entry in entries for byte in entry["bytes"]).decode() == "\u4e2d"
+
+
+def test_a_phrase_that_was_begun_can_be_closed(client: Any) -> None:
+    question = asked("Locate <|ref|>blue house<|/ref|> in the given image.", data_url("shapes.png"))
+    begun = {"role": "assistant", "content": "<|ref|>blue house<|/ref|><|det|>[["}
+    found = client.chat.completions.create(model="pocket", messages=[*question, begun], max_tokens=20)
+    assert "]]<|/det|>" in found.choices[0].message.content
 
 
 def test_the_models(client: Any) -> None:

@@ -86,7 +86,7 @@ class Engine:
             model.config.language_config, num_blocks=num_blocks, dtype=slot_dtype(model, settings.cache_dtype),
             device=model.tile_newline.device, block_size=settings.block_size,
         )  # fmt: skip
-        self.runner = Runner(model, cache)
+        self.runner = Runner(model, cache, settings.step_tokens)
         self.features = FeatureCache(settings.feature_bytes) if features is None else features
         self.step_tiles = settings.step_tiles or (1 if cache.slots.device.type == "cpu" else TILES_AT_ONCE)
         self._jobs: dict[int, Job] = {}

@@ -90,34 +90,30 @@ class JsonConstraint:
     """A Constraint of one answer: JSON and nothing around it."""
 
     def __init__(self, vocabulary: JsonVocabulary, matcher: llguidance.LLMatcher) -> None:
-        self.problem = ""  # why the answer has to end before it is whole: the library gave up
         self._vocabulary, self._matcher = vocabulary, matcher
 
     def allowed(self) -> Tensor:
-        """Return which tokens may come next [V] bool."""
+        """Return which tokens may come next [V] bool. Raises VL2Error when the library has given up."""
         bits = self._matcher.compute_bitmask()
-        if not self._has_problem():
-            return self._vocabulary.mask(bits)
-        only_end = torch.zeros(self._vocabulary.vocab_size, dtype=torch.bool)  # [V]
-        only_end[self._vocabulary.eos_id] = True
-        return only_end
+        self._check()
+        return self._vocabulary.mask(bits)
 
     def accept(self, token_id: int) -> None:
-        """Take the token that was chosen. Raises VL2Error when it may not come."""
-        if self._has_problem():
-            return
+        """Take the token that was chosen. Raises VL2Error when it may not come, or when the library has given up."""
+        self._check()
         is_right = (
             token_id == self._vocabulary.eos_id if self._matcher.is_stopped()
             else self._matcher.validate_tokens([token_id]) == 1
         )  # fmt: skip
-        if not is_right and not self._has_problem():
+        self._check()
+        if not is_right:
             raise VL2Error("constraint", "this token may not come here", got=token_id)
         self._matcher.consume_token(token_id)
 
-    def _has_problem(self) -> bool:
-        if not self.problem and self._matcher.is_error():
-            self.problem = _in_a_line(self._matcher.get_error())
-        return bool(self.problem)
+    def _check(self) -> None:
+        if self._matcher.is_error():
+            problem = _in_a_line(self._matcher.get_error())
+            raise VL2Error("schema", "too much work for this answer", got=problem, do="Give a simpler one.")
 
 
 def constrain_json(vocabulary: JsonVocabulary, schema: Mapping[str, Any] = ANY_OBJECT) -> JsonConstraint:

@@ -12,13 +12,15 @@ from vl2.engine.cache import PagedCache
 from vl2.engine.decoder import find_decoder
 from vl2.engine.scheduler import Chunk
 from vl2.model import VL2
+from vl2.weights.pack import PackedLanguage
 
 
 class Runner:
     """Compute chunks and leave their entries in the cache; prompts run apart from single tokens, to pad less."""
 
-    def __init__(self, model: VL2, cache: PagedCache) -> None:
-        self.model, self.cache = model, cache
+    def __init__(self, model: VL2, cache: PagedCache, most_tokens: int | None = None) -> None:
+        """Compute at most `most_tokens` at once, padding included, where padding is computed at all."""
+        self.model, self.cache, self.most_tokens = model, cache, most_tokens
         self.decoder = find_decoder(model, cache)
 
     @torch.inference_mode()
@@ -27,12 +29,24 @@ class Runner:
 
         `embeds` holds the embeddings [T, D] of chunks that are more than plain tokens, by sequence number.
         """
-        groups = ([c for c in chunks if c.stop - c.start == 1], [c for c in chunks if c.stop - c.start > 1])
+        prompts = [c for c in chunks if c.stop - c.start > 1]
+        groups = ([c for c in chunks if c.stop - c.start == 1], *self._bounded(prompts))
         logits: dict[int, Tensor] = {}
         for group in groups:
             if group:
                 logits |= self._run(group, embeds)
         return logits
+
+    def _bounded(self, chunks: Sequence[Chunk]) -> list[list[Chunk]]:
+        """Return groups of about one length: short ends of prompts do not pay for a long one beside them."""
+        if self.most_tokens is None or isinstance(self.model.language, PackedLanguage):
+            return [list(chunks)]
+        groups: list[list[Chunk]] = []
+        for chunk in sorted(chunks, key=lambda chunk: -chunk.num_tokens):
+            if not groups or (len(groups[-1]) + 1) * groups[-1][0].num_tokens > self.most_tokens:
+                groups.append([])
+            groups[-1].append(chunk)
+        return groups
 
     def _run(self, chunks: Sequence[Chunk], embeds: Mapping[int, Tensor]) -> dict[int, Tensor]:
         # lists until the last moment: behind weights that fill every cache a small tensor operation costs a score of

@@ -138,7 +138,11 @@ class EngineService:
             if ticket.is_cancelled:
                 ticket.deliver(None)
                 continue
-            ticket.number = self.engine.add(ticket.request)
+            try:
+                ticket.number = self.engine.add(ticket.request)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the others go on
+                ticket.deliver(StreamEvent(row=-1, token_ids=(), text="", finish_reason="error", error=error))
+                continue
             self._tickets[ticket.number] = ticket
         for ticket in leaving:
             if self._tickets.pop(ticket.number, None) is not None:

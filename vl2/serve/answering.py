@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from functools import partial
 
 from vl2.core.errors import VL2Error
 from vl2.engine.assistant import Assistant
@@ -17,9 +18,10 @@ from vl2.serve.ask import Ask
 from vl2.serve.constraints import Constraints
 from vl2.serve.logprobs import logprob_entry
 from vl2.serve.metrics import Metrics, engine_numbers
-from vl2.serve.problems import Problem, overloaded
+from vl2.serve.problems import Problem, engine_stopped, overloaded
 from vl2.serve.settings import ServeSettings
 from vl2.serve.told import Told
+from vl2.serve.turns import Turns
 from vl2.serve.watch import Watch
 
 PREPARED_AT_ONCE = 2  # requests whose images are decoded and cut: memory and cores are bounded
@@ -53,7 +55,7 @@ class Answering:
         self.num_open = 0  # answers that are waited for
         vocab_size = assistant.model.config.language_config.vocab_size
         self.constraints = Constraints(assistant.processor.tokenizer, vocab_size)
-        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
+        self._preparing = Turns(PREPARED_AT_ONCE)
 
     @property
     def is_running(self) -> bool:
@@ -67,11 +69,12 @@ class Answering:
     async def prepare(self, ask: Ask) -> EngineRequests:
         """Cut images and check everything that can be refused. Raises Problem and VL2Error."""
         started = time.perf_counter()
+        if not self.is_running:
+            raise engine_stopped()
         if self.num_open + ask.num_answers > self.settings.max_open:
             raise overloaded()
         try:
-            async with asyncio.timeout(self.settings.image_timeout_s), self._preparing:
-                requests = await asyncio.to_thread(self._requests, ask)
+            requests = await self._preparing.take(partial(self._requests, ask), self.settings.image_timeout_s)
         except TimeoutError:
             raise Problem(
                 503, "The images took too long to prepare. Send fewer or smaller ones, or ask again later.",
@@ -84,6 +87,8 @@ class Answering:
 
         What has come meanwhile comes together: a loop that cannot keep up has less to write, not more to wait for.
         """
+        if self.num_open + len(prepared.requests) > self.settings.max_open:  # others were prepared at the same time
+            raise overloaded()
         queue: asyncio.Queue[Told | Exception] = asyncio.Queue()
         tasks = [asyncio.create_task(self._follow(k, one, queue)) for k, one in enumerate(prepared.requests)]
         self.num_open += len(tasks)
@@ -123,9 +128,9 @@ class Answering:
                     is_over = event.finish_reason is not None
                     queue.put_nowait(self._told(index, event))
             if not is_over:
-                raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
+                raise engine_stopped()
         except VL2Error as error:
-            queue.put_nowait(Problem.of(error))
+            queue.put_nowait(Problem.of(error) if self.is_running else engine_stopped())
         except Problem as problem:
             queue.put_nowait(problem)
 

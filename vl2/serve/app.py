@@ -49,9 +49,12 @@ def create_app(server: Server) -> FastAPI:
     _add_verbs(app, server)
     _add_state(app, server)
     add_page(app)
-    app.add_middleware(Gate, settings=server.settings, doorkeeper=server.doorkeeper)
+    app.add_middleware(Gate, settings=server.settings, doorkeeper=server.doorkeeper, metrics=server.metrics)
     if server.settings.cors_origins:
-        app.add_middleware(CORSMiddleware, allow_origins=list(server.settings.cors_origins), allow_headers=["*"])
+        app.add_middleware(
+            CORSMiddleware, allow_origins=list(server.settings.cors_origins), allow_headers=["*"],
+            allow_methods=["GET", "POST"], expose_headers=["Retry-After"],
+        )  # fmt: skip
     app.add_middleware(SafeHeaders)
     app.add_middleware(CountRequests, metrics=server.metrics)
     return app

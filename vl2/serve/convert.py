@@ -9,6 +9,7 @@ from vl2.core.sample import ImageSource
 from vl2.engine.conversation import Conversation, read_conversation
 from vl2.engine.sampler import SamplingSettings
 from vl2.processor.budget import ImageBudget
+from vl2.processor.marks import DET, DET_END, REF
 from vl2.serve.ask import Ask
 from vl2.serve.constraints import Bound, Json, WholeBoxes
 from vl2.serve.problems import Problem, unsupported
@@ -43,7 +44,7 @@ def read_chat(body: ChatRequest, images: tuple[ImageSource, ...], settings: Serv
     return Ask(
         conversation=conversation_of(body.messages, images, images_first=settings.images_first), settings=sampling,
         budget=budget_of(body), num_answers=num_answers, box_unit=body.vl2.boxes,
-        bound=bound_of(body.response_format, constrain_boxes=body.vl2.constrain_boxes),
+        bound=bound_of(body.response_format, _begun(body.messages[-1]), constrain_boxes=body.vl2.constrain_boxes),
     )  # fmt: skip
 
 
@@ -76,15 +77,34 @@ def budget_of(body: Sampling) -> ImageBudget:
     return ImageBudget(max_tiles=ours.max_tiles, image_tokens=ours.image_tokens, kept_share=ours.kept_share)
 
 
-def bound_of(form: ResponseFormat | None, *, constrain_boxes: bool) -> Bound:
-    """Return what bounds the answer. Raises Problem."""
+def bound_of(form: ResponseFormat | None, begun: str, *, constrain_boxes: bool) -> Bound:
+    """Return what bounds an answer of which `begun` is there already. Raises Problem."""
     if form is None or form.type == "text":
-        return WholeBoxes() if constrain_boxes else None
+        return WholeBoxes() if constrain_boxes and not _is_within_phrase(begun) else None
+    if begun:
+        raise Problem(
+            400, "response_format: cannot complete an answer that was begun. Leave its beginning out.", "invalid_value",
+            param="response_format",
+        )  # fmt: skip
     if form.type == "json_object":
         return Json(None)
     if form.json_schema is None or form.json_schema.schema_ is None:
         raise Problem(400, "response_format: has no schema.", "invalid_value", param="response_format")
     return Json(form.json_schema.schema_)
+
+
+def _begun(message: ChatMessage) -> str:
+    """Return what an answer begins with, nothing when the last turn is a question."""
+    if message.role != "assistant" or message.content is None:
+        return ""
+    parts = [message.content] if isinstance(message.content, str) else message.content
+    return "".join(part if isinstance(part, str) else getattr(part, "text", "") for part in parts)
+
+
+def _is_within_phrase(text: str) -> bool:
+    """Tell whether a phrase or its boxes are open at the end: a constraint begins in free text and could not close."""
+    behind = text.rpartition(DET_END)[2]
+    return REF in behind or DET in behind
 
 
 def _role(message: ChatMessage) -> str:

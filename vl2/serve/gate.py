@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem, draining, overloaded
 from vl2.serve.settings import ServeSettings
 
@@ -30,16 +31,19 @@ class Doorkeeper:
 
 
 class Gate:
-    """An ASGI middleware. Below /v1 a key is needed when there are keys; a body is read whole, up to a bound."""
+    """An ASGI middleware. Below /v1 a key is needed when there are keys; a body is read whole, up to a bound.
 
-    def __init__(self, app: ASGIApp, settings: ServeSettings, doorkeeper: Doorkeeper) -> None:
-        self.app, self.settings, self.doorkeeper = app, settings, doorkeeper
+    Elsewhere nothing is counted and no body is read: nobody without a key can fill the places of those who have one.
+    """
+
+    def __init__(self, app: ASGIApp, settings: ServeSettings, doorkeeper: Doorkeeper, metrics: Metrics) -> None:
+        self.app, self.settings, self.doorkeeper, self.metrics = app, settings, doorkeeper, metrics
         self._digests = [_digest(key) for key in settings.api_keys]
         self._rates = Rates(settings.requests_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one connection."""
-        if scope["type"] != "http":
+        if scope["type"] != "http" or not scope["path"].startswith("/v1/"):
             await self.app(scope, receive, send)
             return
         body = bytearray()
@@ -51,6 +55,7 @@ class Gate:
                 await self._read(scope, receive, body)
             await self.app(scope, _replay(bytes(body), receive) if has_body else receive, send)
         except Problem as problem:
+            self.metrics.errors.labels(problem.code).inc()
             await _refuse(send, problem)
         finally:
             self.doorkeeper.num_open -= has_body
@@ -59,7 +64,7 @@ class Gate:
     def _check(self, scope: Scope) -> None:
         """Raise Problem for who may not ask, or not now."""
         path, method = scope["path"], scope["method"]
-        if not path.startswith("/v1/") or method == "OPTIONS":
+        if method == "OPTIONS":
             return
         key = self._key(scope)
         if self.doorkeeper.num_open > self.settings.max_open:

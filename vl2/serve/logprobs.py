@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from vl2.engine.sampler import TokenLogprobs
+from vl2.processor.stream_decoder import token_bytes
 from vl2.processor.tokenizer import Tokenizer
 
 
@@ -17,4 +18,4 @@ def logprob_entry(found: TokenLogprobs, tokenizer: Tokenizer) -> dict[str, Any]:
 def _token(number: int, logprob: float, tokenizer: Tokenizer) -> dict[str, Any]:
     text = tokenizer.decode([number])
     # JSON has no infinity: OpenAI's own value for what cannot be
-    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(text.encode("utf-8", "replace"))}
+    return {"token": text, "logprob": max(logprob, -9999.0), "bytes": list(token_bytes(tokenizer, number))}

@@ -54,6 +54,11 @@ def draining() -> Problem:
     return Problem(503, message, "server_draining", retry_after_s=RETRY_AFTER_S)
 
 
+def engine_stopped() -> Problem:
+    """Return what is said when nothing computes answers any longer."""
+    return Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
+
+
 def overloaded() -> Problem:
     """Return what is said when too many wait."""
     return Problem(429, "Too many requests are waiting. Ask again later.", "queue_full", retry_after_s=RETRY_AFTER_S)

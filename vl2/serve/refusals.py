@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +15,9 @@ from vl2.core.errors import VL2Error
 from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem, unsupported
 from vl2.serve.schema import Wire
+
+
+_FORM = re.compile(r"constrained-str|str|list\[.*\]")  # which of several forms a place has, as pydantic names it
 
 
 class ErrorDetail(Wire):
@@ -67,9 +71,9 @@ def add_refusals(app: FastAPI, metrics: Metrics) -> None:
 
 
 def _invalid(error: RequestValidationError) -> Problem:
-    """Return the first thing that is wrong with a body, by its place."""
-    first = error.errors()[0]
-    place = ".".join(str(part) for part in first["loc"] if part != "body")
+    """Return what is wrong with a body, by its place: the first of the deepest, behind whichever form came closest."""
+    first = max(error.errors(), key=lambda found: (len(found["loc"]), found["type"] != "string_type"))
+    place = ".".join(str(part) for part in first["loc"][1:] if not _FORM.fullmatch(str(part)))
     if first["type"] == "extra_forbidden":
         return Problem(400, f"Unrecognized request argument supplied: {place}", "unknown_parameter", param=place)
     for found in error.errors():

@@ -14,6 +14,7 @@ from pydantic import Field
 from vl2.serve.chat import Completion
 from vl2.serve.problems import Problem
 from vl2.serve.schema import (
+    MAX_MESSAGES,
     MAX_TEXT,
     ChatMessage,
     ChatRequest,
@@ -78,7 +79,9 @@ class TextOptions(Wire):
 class ResponsesRequest(Sampling):
     """The body of POST /v1/responses."""
 
-    input: Annotated[str, Field(max_length=MAX_TEXT)] | list[InputMessage]
+    input: Annotated[str, Field(max_length=MAX_TEXT)] | Annotated[
+        list[InputMessage], Field(max_length=MAX_MESSAGES - 1)  # the instructions are one more
+    ]
     instructions: Annotated[str, Field(max_length=MAX_TEXT)] | None = None
     max_output_tokens: Annotated[int | None, Field(ge=1)] = None
     stream: bool | None = None
@@ -124,7 +127,7 @@ class Response:
         """Return the body of the answer. Raises Problem."""
         found = await self.completion.whole()
         choice = found["choices"][0]
-        return self._response(choice["finish_reason"], [self._item(choice["message"])])
+        return self._response(choice["finish_reason"], [self._item(choice)])
 
     async def stream(self) -> AsyncIterator[dict[str, str]]:
         """Yield the events: name and data."""
@@ -143,11 +146,12 @@ class Response:
                         text = delta.get("content", "")
                         yield self._event("response.output_text.delta", **place, delta=text, logprobs=[], **grounding)
         except Problem as problem:
+            self.completion.answering.metrics.errors.labels(problem.code).inc()
             error = problem.body()["error"]
             yield self._event("error", code=error["code"], message=error["message"], param=error["param"])
             return
         choice = self.completion.choice(0)
-        item = self._item(choice["message"])
+        item = self._item(choice)
         yield self._event("response.output_text.done", **place, text=choice["message"]["content"], logprobs=[])
         yield self._event("response.content_part.done", **place, part=item["content"][0])
         yield self._event("response.output_item.done", output_index=0, item=item)
@@ -159,12 +163,17 @@ class Response:
         data = {"type": name, "sequence_number": self._number, **values}
         return {"event": name, "data": json.dumps(data, ensure_ascii=False)}
 
-    def _item(self, message: dict[str, Any]) -> dict[str, Any]:
+    def _item(self, choice: dict[str, Any]) -> dict[str, Any]:
+        message, status = choice["message"], _status(choice["finish_reason"])
         part = {"type": "output_text", "text": message["content"], "annotations": [], "grounding": message["grounding"]}
-        return {"id": self.item_id, "type": "message", "role": "assistant", "status": "completed", "content": [part]}
+        return {"id": self.item_id, "type": "message", "role": "assistant", "status": status, "content": [part]}
+
+    def _told_format(self) -> dict[str, Any]:
+        form = self.body.text.format if self.body.text else None
+        return {"type": "text"} if form is None else form.model_dump(by_alias=True, exclude_unset=True)
 
     def _response(self, reason: str | None, output: list[dict[str, Any]]) -> dict[str, Any]:
-        status = {None: "in_progress", "length": "incomplete"}.get(reason, "completed")
+        status = _status(reason)
         usage = self.completion.usage()
         details = usage["prompt_tokens_details"]
         return {
@@ -174,13 +183,17 @@ class Response:
             "parallel_tool_calls": False, "tool_choice": "none", "tools": [], "metadata": self.body.metadata or {},
             "temperature": self.completion.ask.settings.temperature, "top_p": self.completion.ask.settings.top_p,
             "max_output_tokens": self.body.max_output_tokens, "previous_response_id": None, "store": False,
-            "text": {"format": {"type": "text"}}, "truncation": "disabled",
+            "text": {"format": self._told_format()}, "truncation": "disabled",
             "usage": None if status == "in_progress" else {
                 "input_tokens": usage["prompt_tokens"], "input_tokens_details": details,
                 "output_tokens": usage["completion_tokens"], "output_tokens_details": {"reasoning_tokens": 0},
                 "total_tokens": usage["total_tokens"],
             },
         }  # fmt: skip
+
+
+def _status(reason: str | None) -> str:
+    return {None: "in_progress", "length": "incomplete"}.get(reason, "completed")
 
 
 def _content(turn: InputMessage) -> str | list[Part]:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 MAX_STOP, MAX_STOP_LENGTH = 4, 256
 MAX_TEXT = 1_000_000  # characters
+MAX_MESSAGES = 1000
 BoxUnit = Literal["pixels", "unit", "thousand"]
 Nothing = None | Annotated[list[Any], Field(max_length=0)] | Annotated[dict[str, Any], Field(max_length=0)]
 
@@ -121,7 +122,7 @@ class Sampling(Wire):
 class ChatRequest(Sampling):
     """The body of POST /v1/chat/completions."""
 
-    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=1000)]
+    messages: Annotated[list[ChatMessage], Field(min_length=1, max_length=MAX_MESSAGES)]
     max_completion_tokens: Annotated[int | None, Field(ge=1)] = None
     n: Annotated[int | None, Field(ge=1)] = None
     stop: str | Annotated[list[str], Field(max_length=MAX_STOP)] | None = None

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from vl2.core.errors import ConfigError
 from vl2.engine.conversation import MAX_IMAGES
+from vl2.processor.images import DEFAULT_LIMITS
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 MEGA = 1_000_000
@@ -49,6 +50,12 @@ class ServeSettings:
                 raise ConfigError(field.name, "must be positive", got=value)
         if self.max_images > MAX_IMAGES:
             raise ConfigError("max_images", "too many", got=self.max_images, expected=f"at most {MAX_IMAGES}")
+        for name, value, most in (
+            ("max_pixels", self.max_pixels, DEFAULT_LIMITS.max_pixels),
+            ("max_image_mb", self.max_image_mb, DEFAULT_LIMITS.max_bytes / MEGA),
+        ):
+            if value > most:
+                raise ConfigError(name, "above what an image may be anywhere", got=value, expected=f"at most {most:g}")
         if any(not key or not key.isascii() or key != key.strip() for key in self.api_keys):
             raise ConfigError("api_key", "must be visible ASCII characters", do="Use another key.")
         if self.host not in LOOPBACK and not self.api_keys and not self.insecure:

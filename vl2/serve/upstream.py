@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import httpx
@@ -20,9 +21,10 @@ from vl2.processor.chat import ChatRules
 from vl2.serve.ask import Ask
 from vl2.serve.forward import Kind, body_of
 from vl2.serve.metrics import Metrics
-from vl2.serve.problems import Problem, overloaded
+from vl2.serve.problems import Problem, engine_stopped, overloaded
 from vl2.serve.settings import ServeSettings
 from vl2.serve.told import Told
+from vl2.serve.turns import Turns
 from vl2.serve.watch import Watch
 
 CONNECT_S = 10.0
@@ -71,7 +73,7 @@ class Upstream:
         self.metrics = Metrics(None)
         self.num_open = 0
         self._nature: Nature | None = None
-        self._preparing = asyncio.Semaphore(PREPARED_AT_ONCE)
+        self._preparing = Turns(PREPARED_AT_ONCE)
         self._headers = {"Authorization": f"Bearer {behind.key}"} if behind.key else {}
         self._timeout = httpx.Timeout(settings.request_timeout_s, connect=CONNECT_S)
 
@@ -88,13 +90,12 @@ class Upstream:
         """Check what can be checked here and write the body. Raises Problem and VL2Error."""
         started = time.perf_counter()
         if not self.is_running:
-            raise Problem(503, "The engine has stopped. Ask again in a moment.", "engine_stopped", retry_after_s=5)
+            raise engine_stopped()
         if self.num_open + ask.num_answers > self.settings.max_open:
             raise overloaded()
         if self._nature is None:
             self._nature = await self._ask_nature()
-        async with self._preparing:
-            return await asyncio.to_thread(self._forwarded, ask, self._nature, started)
+        return await self._preparing.take(partial(self._forwarded, ask, self._nature, started))
 
     def _forwarded(self, ask: Ask, nature: Nature, started: float) -> Forwarded:
         check_prunable(ask.conversation, ask.budget)
@@ -122,6 +123,8 @@ class Upstream:
     async def events(self, prepared: Forwarded) -> AsyncIterator[list[Told]]:
         """Yield what comes back. Raises Problem."""
         num_answers = prepared.body["n"]
+        if self.num_open + num_answers > self.settings.max_open:  # others were prepared at the same time
+            raise overloaded()
         self.num_open += num_answers
         ended: set[int] = set()
         watch = Watch(self.metrics, prepared, prepared.started)

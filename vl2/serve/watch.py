@@ -16,10 +16,15 @@ class Watch:
         self._metrics, self._prepared, self._started = metrics, prepared, started
         self._before: dict[int, float] = {}  # when each answer last went on
         self._cached: set[int] = set()
+        self._is_counted = False  # what the prompt holds, once however many answers there are
 
     def note(self, told: Told) -> None:
         """Count one piece of an answer."""
         count = self._metrics.tokens
+        if not self._is_counted:
+            self._is_counted = True
+            count.labels("prompt").inc(self._prepared.prompt_tokens)
+            count.labels("image").inc(self._prepared.image_tokens)
         if told.text or told.num_tokens:
             self._note_time(told.index)
         if told.num_cached and told.index not in self._cached:
@@ -28,11 +33,9 @@ class Watch:
         count.labels("completion").inc(told.num_tokens)
 
     def _note_time(self, index: int) -> None:
-        now, count = time.perf_counter(), self._metrics.tokens
+        now = time.perf_counter()
         if index in self._before:
             self._metrics.next_token.observe(now - self._before[index])
         else:
             self._metrics.first_token.observe(now - self._started)
-            count.labels("prompt").inc(self._prepared.prompt_tokens)
-            count.labels("image").inc(self._prepared.image_tokens)
         self._before[index] = now
