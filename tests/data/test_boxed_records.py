@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import pickle
 
@@ -72,6 +73,8 @@ def test_coco(tmp_path):
         "an annotation of an image that is not listed": 1,
     }
     assert next(records.usable()).images[0].path == str((tmp_path / "a.png").resolve())
+    (tmp_path / "packed.json.gz").write_bytes(gzip.compress(json.dumps(coco()).encode()))
+    assert answers(open_records(str(tmp_path / "packed.json.gz")).usable()) == expected("dog", "cat")
 
 
 def test_several_boxes_of_a_label_are_one_answer_from_top_to_bottom(tmp_path):
@@ -130,6 +133,21 @@ def test_yolo(tmp_path, names):
     }
 
 
+def test_yolo_pictures_to_test_on_are_not_learned_from(tmp_path):
+    for split in ("train", "valid"):
+        for folder in ("images", "labels"):
+            (tmp_path / split / folder).mkdir(parents=True)
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / split / "images" / "a.jpg")
+        label = "0 0.3 0.3 0.4 0.4" if split == "train" else "1 0.5 0.5 1 1"
+        (tmp_path / split / "labels" / "a.txt").write_text(label)
+    for told in ("train: ../train/images", "path: .\ntrain: [train/images]", f"train: {tmp_path}/train/images"):
+        (tmp_path / "data.yaml").write_text(f"names: [dog, cat]\n{told}\nval: ../valid/images\n")
+        assert answers(open_records(str(tmp_path))) == expected("dog")
+    for nowhere in ("train: ../../elsewhere", "train: list.txt", "train: 3"):
+        (tmp_path / "data.yaml").write_text(f"names: [dog, cat]\n{nowhere}\n")
+        assert len(open_records(str(tmp_path))) == 2
+
+
 def test_yolo_classes_that_cannot_be_told_apart(tmp_path):
     Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "a.png")
     (tmp_path / "a.txt").write_text("0 0.3 0.3 0.4 0.4")
@@ -159,12 +177,14 @@ def test_labelme(tmp_path):
             shape("dog", [[100, 50], [20, 10]]),  # drawn from the lower right
             shape("cat", [[0, 100], [100, 0], [200, 50]], "polygon"),
             shape("dot", [[5, 5]], "point"),
+            shape("sun", [[100, 50], [124, 82]], "circle"),  # its middle, and a point of it
         ],
     }  # fmt: skip
     (tmp_path / "ann" / "a.json").write_text(json.dumps(document))
     (tmp_path / "ann" / "b.json").write_text(json.dumps(document | {"imageWidth": 0}))
     records = open_records(str(tmp_path / "ann"), images=str(tmp_path))
-    assert answers(records.usable()) == expected("dog", "cat")
+    sun = Box.from_pixels(60, 10, 140, 90, width=WIDTH, height=HEIGHT)
+    assert answers(records.usable()) == expected("dog", "cat") | {"sun": render("sun", [sun])}
     assert next(records.usable()).images[0].path == str((tmp_path / "img" / "a.png").resolve())
     assert verify(records).skipped == {
         "a box that is empty or outside its image": 1,

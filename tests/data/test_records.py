@@ -184,12 +184,16 @@ def test_our_own_samples_pass_whole_and_their_paths_are_checked(tmp_path):
         record | {"messages": [{"role": "tool", "parts": []}]},
         record | {"messages": [{"role": "user", "parts": [{"type": "boxes", "label": 3, "boxes": []}]}]},
         record | {"answers": [3]},
+        record
+        | {"messages": [{"role": "user", "parts": [{"type": "boxes", "label": "a", "boxes": [[0.1, 0, 1, 1]]}]}]},
         record | {"objects": [{"label": None, "box": [0, 0, 1, 1], "image": 0, "kind": "object"}]},
     )
     assert found.messages == sample.messages and found.provenance == {"task": "t"}
     assert found.images == (ImageSource(path=str((tmp_path / "a.png").resolve()), width=5, height=6),)
     assert outside.reason == "an image path leaves its root" and role.reason == "unknown role"
-    assert [one.reason for one in others] == ["a text is not a string"] * 3
+    assert [one.reason for one in others] == [
+        *["a text is not a string"] * 2, "a corner of a box is no whole number", "a text is not a string"
+    ]  # fmt: skip
 
 
 def test_fine_vision_rows(tmp_path):

@@ -65,10 +65,10 @@ def tensors_of(snapshot: Path) -> dict[str, Tensor]:
 
 def train_on_two(jobs: list[tuple[Path, list[str]]]) -> None:
     """Train recipes one after the other, on the same two processes."""
-    start(_train_all, _free_ports(len(jobs)), jobs, count=2)
+    start(train_all, free_ports(len(jobs)), jobs, count=2)
 
 
-def _train_all(rank: int, ports: list[int], jobs: list[tuple[Path, list[str]]]) -> None:
+def train_all(rank: int, ports: list[int], jobs: list[tuple[Path, list[str]]]) -> None:
     # a port for each: the first process still listens for a while after a run
     for port, (path, assignments) in zip(ports, jobs, strict=True):
         told = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": 2, "MASTER_PORT": port, "OMP_NUM_THREADS": 1}
@@ -76,7 +76,7 @@ def _train_all(rank: int, ports: list[int], jobs: list[tuple[Path, list[str]]]) 
         train(path, assignments)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     with ExitStack() as opened:
         sockets = [opened.enter_context(socket.socket()) for _ in range(count)]
         for one in sockets:

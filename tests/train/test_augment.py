@@ -53,6 +53,15 @@ def test_the_box_holds_what_it_held(seed):
     assert abs(ys.min() - y1) < 1.5 and abs(ys.max() + 1 - y2) < 1.5
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_several_boxes_stand_in_the_order_of_the_labels(seed):
+    one = sample()
+    boxes = (Box(600, 100, 700, 200), Box(100, 500, 200, 600), Box(300, 500, 400, 600))
+    several = replace(one, messages=(one.messages[0], Message("assistant", (BoxesPart("red box", boxes),))))
+    found = augmented(several, np.random.default_rng(seed)).messages[-1].parts[0].boxes
+    assert len(found) == 3 and list(found) == sorted(found, key=lambda box: (box.y1, box.x1))
+
+
 def test_frames_differ_and_repeat():
     boxes = [augmented(sample(), np.random.default_rng(seed)).messages[-1] for seed in (1, 1, 2)]
     assert boxes[0] == boxes[1] != boxes[2]

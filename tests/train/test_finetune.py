@@ -16,9 +16,11 @@ import vl2
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.core.sample import Message, Sample, TextPart
 from vl2.processor import Processor
+from vl2.train.export import convert
 from vl2.train.tuning.examples import answered
 from vl2.train.tuning.finetune_config import FinetuneConfig
 from vl2.train.tuning.finetune_run import build_finetuner
+from vl2.train.tuning.moved import MOMENTS, Moved, set_moments
 from vl2.train.tuning.tuner import Look, Tuner
 from vl2.weights import find_checkpoint, load_model
 from vl2.weights.adapter import WEIGHTS_FILE
@@ -125,9 +127,20 @@ def test_steps_that_are_no_numbers_are_left_out_and_then_end_the_run(pictures, t
     assert spikes == [1, 2, 3, 4, 5], "the last one too is in the log"
 
 
+def test_what_the_optimizer_remembers_goes_where_the_weights_are():
+    moved = [Moved("a", "vision", torch.nn.Parameter(torch.zeros(2, device="meta")))]  # as a GPU, which is not here
+    optimizer = torch.optim.AdamW([moved[0].parameter])
+    set_moments(optimizer, moved, {f"{moment}.a": torch.ones(2) for moment in MOMENTS})
+    state = optimizer.state[moved[0].parameter]
+    assert [state[moment].device.type for moment in MOMENTS] == ["meta", "meta", "cpu"]
+
+
 def test_the_weights_themselves_can_be_moved(pictures, tmp_path):
     tuner = finetune(config(pictures, tmp_path / "run", rank=0, epochs=1.0, parts=("adaptor",), learning_rate=1e-3))
     assert {one.part for one in tuner.moved} == {"adaptor"}
+    assert all(one.parameter.dtype == torch.float32 for one in tuner.moved), "bfloat16 would not feel a small step"
+    with pytest.raises(VL2Error, match="is the run of a fine-tuning.*vl2 merge"):
+        convert(str(tmp_path / "run"), tmp_path / "converted")
     tuned, plain = (load_model(path).state_dict() for path in (tmp_path / "run" / "best", find_checkpoint("pocket")))
     changed = {name for name, tensor in tuned.items() if not torch.equal(tensor, plain[name])}
     assert changed and all(name.startswith("adaptor.") for name in changed)

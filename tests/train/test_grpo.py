@@ -22,10 +22,12 @@ from vl2.engine.sampler import SamplingSettings
 from vl2.train.objective import score
 from vl2.train.tuning.policy import advantages, token_losses
 from vl2.train.tuning.policy_config import PolicyConfig
+from vl2.train.tuning.policy_lesson import PolicyLesson
 from vl2.train.tuning.policy_run import build_policy
 from vl2.train.tuning.rollout import Ask, Rollout, seed_of, with_answer
 from vl2.train.tuning.shared_sight import batch_of
 from vl2.train.tuning.tuner import Tuner
+from vl2.train.watch import SpikeGuard
 
 NUM_PICTURES = 12
 RATIOS = (0.8, 1.2)
@@ -201,6 +203,12 @@ def test_a_stopped_run_goes_on_as_if_there_had_been_no_stop(changed, squares, tm
     build(config(squares, tmp_path / "stopped", **settings)).run()
     ours, theirs = (load_file(tmp_path / name / "checkpoint" / "state.safetensors") for name in ("stopped", "whole"))
     assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in theirs)
+
+
+def test_what_punishes_hard_is_no_spike():
+    guard = SpikeGuard(PolicyLesson.spikes)
+    assert [guard.judge(loss, 1.0) for loss in (*[0.0] * 40, 4.2, -3.0)] == ["apply"] * 42
+    assert guard.judge(float("nan"), 1.0) == "skip"
 
 
 def test_several_rewards_are_weighed(squares, tmp_path):

@@ -22,7 +22,7 @@ COLUMNS = {
 }
 # tokens / (batch * 4096), worked out apart
 STEPS = {
-    ("tiny", "align"): 1907, ("small", "align"): 1907, ("base", "align"): 1907,
+    ("tiny", "align"): 4687, ("small", "align"): 4687, ("base", "align"): 4687,
     ("tiny", "pretrain"): 84612, ("small", "pretrain"): 85714, ("base", "pretrain"): 57874,
     ("tiny", "sft"): 74387, ("small", "sft"): 76294, ("base", "sft"): 74387,
 }  # fmt: skip

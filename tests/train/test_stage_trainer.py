@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch.multiprocessing import ProcessRaisedException
 
-from tests.train.stage_toys import changes, log_of, recipe, tensors_of, train_on_two
+from tests.processes import start
+from tests.train.stage_toys import changes, free_ports, log_of, recipe, tensors_of, train_all, train_on_two
 from vl2.core.errors import ConfigError, VL2Error
 from vl2.train.launch import launch
 from vl2.train.run import train
@@ -54,6 +56,16 @@ def test_two_processes_train_as_one(corpus, starts, tmp_path):
     for run in (out / "two", out / "one"):  # what two began, one goes on with; lanes stay as many as they were
         train(recipe("tiny", "pretrain"), changes(corpus, starts["tiny"], run, num_steps=4, microbatch=1))
     assert_same(log_of(out / "two")[3:], log_of(out / "one")[3:])
+
+
+def train_on_other_samples(rank, ports, assignments):
+    train_all(rank, ports, [(recipe("tiny", "pretrain"), [*assignments, f"seed={rank}"])])
+
+
+def test_processes_that_share_their_data_and_read_other_samples_end_the_run(corpus, starts, tmp_path):
+    assignments = changes(corpus, starts["tiny"], tmp_path / "run", microbatch=1, tp=2)
+    with pytest.raises(ProcessRaisedException, match="processes that share their data have read different samples"):
+        start(train_on_other_samples, free_ports(1), assignments, count=2)
 
 
 def test_a_stage_learns_and_is_looked_at_on_what_it_does_not_learn_from(corpus, starts, tmp_path):

@@ -42,10 +42,12 @@ def test_a_recipe_is_its_column_of_the_table(column):
 def test_the_layout_of_a_recipe_runs_and_fits(column):
     config = load(column)
     gpu = "a100" if column[1] == "pretrain" else "h100"
-    found = estimate(job_of(*column, gpu, visual_share=0.35), layout_of(config))
+    job = job_of(config.row, gpu, visual_share=config.visual_share, most_tiles=config.pack_tiles)
+    found = estimate(job, layout_of(config))
     assert found.layout.world_size == config.world_size == GPUS[column]
     assert found.fits
-    assert found.mfu > 0.9 * found.job.machine.attained
+    # a pipeline's sequences are filled up with tiles, of which those of others have 7 to 12: time, and no true FLOPs
+    assert found.mfu > (0.9 if config.pp == 1 else 0.8) * found.job.machine.attained
 
 
 def test_stages_follow_each_other():

@@ -26,7 +26,7 @@ def plan_training(
     num_gpus: Annotated[int, typer.Option(min=1, help="How many; a layout that is given says it itself.")] = 8,
     layout: Annotated[str | None, typer.Option(help="Such as dp_shard=4,pp=2; else the fastest is looked for.")] = None,
     recipe: Annotated[
-        Path | None, typer.Option(help="Take variant, stage and layout of recipes/tiny, small, base.")
+        Path | None, typer.Option(help="Plan what this recipe of recipes/tiny, small or base says.")
     ] = None,
     visual_share: Annotated[
         float, typer.Option(min=0, max=0.99, help="Of the tokens; a histogram says it too.")
@@ -43,6 +43,8 @@ def plan_training(
     from dataclasses import replace
 
     from vl2.core.settings import build, load_yaml
+    from vl2.data.packing import PackLimits
+    from vl2.train.paper import paper_row
     from vl2.train.planning.estimate import estimate
     from vl2.train.planning.jobs import job_of, measured_imbalance
     from vl2.train.planning.layout import layout_of, parse_layout
@@ -56,10 +58,14 @@ def plan_training(
     given = None if layout is None else parse_layout(layout)
     if recipe is not None:
         config = build(TrainConfig, load_yaml(recipe), thing=str(recipe))
-        variant, stage, given = config.variant, config.stage, given or layout_of(config)
+        row, given, most_tiles = config.row, given or layout_of(config), config.pack_tiles
+        visual_share, balance = config.visual_share, balance and config.level_tiles
+    else:
+        row, most_tiles = paper_row(variant, stage), PackLimits().tiles
     ranks = num_gpus if given is None else given.data_parallel
-    imbalance = measured_imbalance(variant, tiles_histogram, ranks)
-    job = job_of(variant, stage, gpu, visual_share=visual_share if tiles_histogram is None else imbalance.visual_share)
+    imbalance = measured_imbalance(row.variant, tiles_histogram, ranks)
+    visual_share = visual_share if tiles_histogram is None else imbalance.visual_share
+    job = job_of(row, gpu, visual_share=visual_share, most_tiles=most_tiles)
     job = replace(job, tile_imbalance=imbalance.balanced if balance else imbalance.unbalanced)
     found = search(job, num_gpus) if given is None else [estimate(job, given)]
     check_fit(job, found[0])

@@ -39,5 +39,5 @@ def run_tuner(tuner: Tuner) -> None:
     for reason, number in tuner.lesson.skipped.items():
         typer.echo(f"{number} times a sample was left out: {reason}.", err=True)
     typer.echo(f"The best is that of step {tuner.standing.best_step}: {best}", err=True)
-    flag = "--adapter" if tuner.config.rank else "--model"
-    typer.echo(f'vl2 ask IMAGE "QUESTION" {flag} {best}', err=True)
+    flags = f"--model {tuner.config.model} --adapter {best}" if tuner.config.rank else f"--model {best}"
+    typer.echo(f'vl2 ask IMAGE "QUESTION" {flags}', err=True)

@@ -32,6 +32,11 @@ from vl2.parallel.units import Part, num_units, take
 TILE_STEP = 4  # a pipeline's tiles are filled up to a multiple of this: every new size takes a schedule of its own
 
 
+def filled_up(num_tiles: int) -> int:
+    """Return the tiles that every microbatch of a pipeline has when the fullest of a step has so many."""
+    return num_tiles + -num_tiles % TILE_STEP
+
+
 def parallelize(model: VL2, meshes: Meshes, plan: ParallelPlan, objective: Objective) -> ParallelModel:
     """Lay a model out as `plan` says. Every process calls this, with equal weights in float32, and gives it away.
 
@@ -124,7 +129,7 @@ class ParallelModel:
         # a vision tower runs on all processes or on none: they gather its weights and sum its gradients together
         most = largest([num_tiles(batch) for batch in batches], self.meshes.device)
         if self.pipeline is not None:
-            slots = [max(most) + -max(most) % TILE_STEP] * len(most)
+            slots = [filled_up(max(most))] * len(most)
         else:
             slots = [max(num_tiles(batch), min(number, 1)) for batch, number in zip(batches, most, strict=True)]
         config = next(iter(self.models.values())).config

@@ -16,7 +16,6 @@ from vl2.serve.metrics import Metrics
 from vl2.serve.problems import Problem, unsupported
 from vl2.serve.schema import Wire
 
-
 _FORM = re.compile(r"constrained-str|str|list\[.*\]")  # which of several forms a place has, as pydantic names it
 
 

@@ -42,6 +42,11 @@ def convert(source: str, folder: Path, tokenizer: str | None = None) -> None:
 def export(run: Path, folder: Path) -> None:
     """Write the bf16 weights of a run's last checkpoint, its config and its processor files."""
     tensors, state = load_checkpoint(run / "checkpoint")
+    if "preset" not in state["config"]:
+        raise VL2Error(
+            str(run), "is the run of a fine-tuning, whose checkpoint is no model", expected=f"{run / 'best'}",
+            do=f"Merge its adapter: vl2 merge {run / 'best'} {folder}",
+        )  # fmt: skip
     model = VL2(PRESETS[state["config"]["preset"]])
     load_modules(model, tensors, prefixes=("",))
     save_model(model, folder, dtype=torch.bfloat16, companions=state["config"]["tokenizer"])

@@ -20,6 +20,7 @@ WARMUP_STEPS = 2000  # DeepSeek-V2-Lite, the parent model, warms up linearly ove
 WARMUP_SHARE = 0.03  # of shorter stages, as LLaVA-1.5 trains: 2000 steps are more than align has
 COSINE_FLOOR = 0.0  # of the learning rate; LLaVA-1.5's cosine ends at zero
 ADAM_EPS = 1e-8  # Adam's own paper, and PyTorch
+UNPACKED_TOKENS = 1667.0  # of a sequence of align: the paper's 2.0e9 tokens over about 1.2e6 samples of ShareGPT4V
 # As ViT recipes do: what is added or scaled is not drawn to zero. Tensors of one dimension are not either.
 WITHOUT_DECAY = ("pos_embed",)
 
@@ -55,8 +56,13 @@ class PaperRow:
 
     @property
     def num_steps(self) -> int:
-        """Return the steps of the stage if every sequence is full; the unpacked ones of align are not."""
-        return round(self.num_tokens / (self.batch_size * self.sequence_length))
+        """Return the steps that the tokens of the stage take."""
+        return round(self.num_tokens / (self.batch_size * self.sequence_tokens))
+
+    @property
+    def sequence_tokens(self) -> float:
+        """Return the tokens of a sequence: all that it may have when it is packed, a sample's when it is not."""
+        return float(self.sequence_length) if self.is_packed else min(UNPACKED_TOKENS, self.sequence_length)
 
     def warmup(self, num_steps: int) -> int:
         """Return the warm-up steps of a stage of `num_steps`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from contextlib import ExitStack
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from functools import partial
 from pathlib import Path
 
@@ -13,8 +13,9 @@ import torch.distributed as dist
 
 from vl2.core.errors import ConfigError
 from vl2.data.records import open_records
+from vl2.kernels import Backends
 from vl2.model import VL2Config
-from vl2.parallel.apply import ParallelModel, parallelize
+from vl2.parallel.apply import ParallelModel, filled_up, parallelize
 from vl2.parallel.mesh import Meshes
 from vl2.parallel.plan import Degrees, ParallelPlan
 from vl2.parallel.stage import Objective
@@ -89,7 +90,7 @@ def laid_out(config: TrainConfig, model_config: VL2Config, device: torch.device)
         )  # fmt: skip
     plan = plan_of(config, model_config, device)
     plan.check(dist.get_world_size(), model_config)
-    empty = empty_model(model_config, torch.float32)
+    empty = empty_model(model_config, torch.float32, Backends.best(device))
     parameter_groups(empty, row)
     objective = Objective(
         targets=document_targets, text=next_token_loss, balance=sequence_aux_loss, aux_weight=row.aux_weight
@@ -110,6 +111,8 @@ def plan_of(config: TrainConfig, model_config: VL2Config, device: torch.device) 
             model_config, tokens=row.sequence_length * config.microbatch, visual_share=config.visual_share,
             learned_share=1 - config.visual_share,
         )  # fmt: skip
+        if traffic.tiles:
+            traffic = replace(traffic, tiles=filled_up(config.pack_tiles) * config.microbatch)
         ends = plan_stages(
             units_of(model_config), config.num_stages, lambda unit: unit_work(unit, traffic, row).total
         ).ends

@@ -21,7 +21,7 @@ from vl2.train.groups import rate_factors
 from vl2.train.schedule import learning_rate
 from vl2.train.snapshots import Restored, Snapshots
 from vl2.train.stage_data import ready
-from vl2.train.step_counts import StepCounts, StepWatch, sum_over_data
+from vl2.train.step_counts import StepCounts, StepWatch, check_samples, sum_over_data
 from vl2.train.train_config import TrainConfig
 from vl2.train.watch import SpikeGuard, StepFigures, peak_memory, save_batch
 
@@ -71,6 +71,7 @@ class StageTrainer:
         began = time.monotonic()
         rows = next(self.parts.stream)
         waited = time.monotonic() - began
+        check_samples(rows.ids, self.model)
         counts = StepCounts.of(rows.batches, self.model)
         batches = ready(rows.batches, self.model)
         watch = StepWatch(self.balance, batches)

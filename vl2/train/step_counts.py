@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,6 +11,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from vl2.core.batch import PADDING, Batch
+from vl2.core.errors import VL2Error
 from vl2.model.moe import Routing
 from vl2.parallel.apply import ParallelModel
 from vl2.parallel.stage import Watch
@@ -66,6 +68,25 @@ class StepWatch:
 
     def _learn(self, logits: Tensor, targets: Tensor, text: Tensor, balance: Tensor) -> None:
         self._balance_losses.append(len(targets) * balance.sum())
+
+
+def check_samples(ids: object, model: ParallelModel) -> None:
+    """Raise VL2Error, in every process, where those of tp or of a pipeline have read other samples. All call this.
+
+    They read the same data each for itself. One that cannot read what its peers can would leave a sample out and go on
+    with others, and no loss would tell.
+    """
+    if model.plan.tp * model.plan.pp == 1:
+        return
+    own = torch.tensor([model.meshes.data_rank, zlib.crc32(repr(ids).encode())], device=model.meshes.device)
+    found = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(found, own)
+    read = {tuple(pair.tolist()) for pair in found}
+    if len(read) > len({rank for rank, _ in read}):
+        raise VL2Error(
+            "data", "processes that share their data have read different samples", got=ids,
+            do="Look for a disk that fails or memory that runs out on one machine, then go on from the last snapshot.",
+        )  # fmt: skip
 
 
 def sum_over_data(values: Tensor, model: ParallelModel) -> Tensor:

@@ -19,7 +19,7 @@ from vl2.train.planning.timeline import draw_timeline
 
 
 def job(variant: str = "tiny", stage: str = "sft", gpu: str = "h100"):
-    return job_of(variant, stage, gpu, visual_share=0.35)
+    return job_of(paper_row(variant, stage), gpu, visual_share=0.35)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, ImageSource, Message, Sample
@@ -16,9 +16,13 @@ NO_BOX = Fault("a box that is empty or outside its image")
 def boxed_samples(name: str, image: ImageSource, boxes: Sequence[tuple[str, Box]]) -> Iterator[Sample]:
     """Yield one Sample a label: its question, and all its boxes from top to bottom, left to right."""
     for label in dict.fromkeys(label for label, _ in boxes):
-        found = [box for other, box in boxes if other == label]
-        found.sort(key=lambda box: (box.y1, box.x1, box.y2, box.x2))
+        found = in_reading_order(box for other, box in boxes if other == label)
         yield boxed_sample(f"{name}:{label}", image, label, found)
+
+
+def in_reading_order(boxes: Iterable[Box]) -> list[Box]:
+    """Return boxes from top to bottom, left to right: one order, that of a target as of what it is compared with."""
+    return sorted(boxes, key=lambda box: (box.y1, box.x1, box.y2, box.x2))
 
 
 def boxed_sample(name: str, image: ImageSource, label: str, boxes: Sequence[Box]) -> Sample:

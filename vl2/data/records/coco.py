@@ -12,7 +12,7 @@ from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.data.faults import Fault, RowError, fault_of
 from vl2.data.records.boxed import NO_BOX, box_within, boxed_sample, boxed_samples
-from vl2.data.records.files import open_file
+from vl2.data.records.files import open_file, unpacked
 from vl2.data.records.plain_pickle import load_plain
 from vl2.data.records.root import Root
 
@@ -24,7 +24,7 @@ _BROKEN = Fault("an annotation misses a field or has one of the wrong type")
 def load_document(path: str) -> dict[str, Any]:
     """Read a JSON object of bounded size. Raises VL2Error when it is none."""
     try:
-        document = json.loads(_read_bounded(path))
+        document = json.loads(_read_bounded(unpacked(path)))
     except (ValueError, RecursionError) as error:
         do = "Name a file of one object a line .jsonl."
         raise VL2Error(path, f"not JSON: {str(error)[:80]}", do=do) from None

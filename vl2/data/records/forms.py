@@ -11,8 +11,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
+from vl2.core.boxes import Box
 from vl2.core.errors import VL2Error
-from vl2.core.sample import ROLES, BoxesPart, ImagePart, ImageSource, Message, Sample, TextPart, sample_from_dict
+from vl2.core.sample import (
+    ROLES,
+    BoxesPart,
+    ImagePart,
+    ImageSource,
+    Message,
+    Part,
+    Sample,
+    TextPart,
+    sample_from_dict,
+)  # fmt: skip
 from vl2.data.faults import Fault, RowError, fault_of
 from vl2.data.records.root import Root
 from vl2.data.records.row import Row
@@ -54,17 +65,32 @@ def _own(record: Record, name: str, images: tuple[ImageSource, ...], root: Root)
     for message in sample.messages:
         if message.role not in ROLES:
             raise RowError("unknown role", got=repr(message.role)[:40], expected=", ".join(ROLES))
-        for part in message.parts:
-            match part:
-                case TextPart(text) | BoxesPart(text):
-                    text_of(text)
-                case ImagePart():
-                    pass
+    messages = tuple(replace(one, parts=tuple(map(_checked, one.parts))) for one in sample.messages)
     for told in (*sample.answers, *(one.label for one in sample.objects)):
         text_of(told)
     if images:
-        return sample
-    return replace(sample, images=tuple(_placed(image, root) for image in sample.images))
+        return replace(sample, messages=messages)
+    return replace(sample, messages=messages, images=tuple(_placed(image, root) for image in sample.images))
+
+
+def _checked(part: Part) -> Part:
+    match part:
+        case TextPart(text):
+            text_of(text)
+        case BoxesPart(label, boxes):
+            text_of(label)
+            return BoxesPart(label, tuple(map(_whole, boxes)))
+        case ImagePart():
+            pass
+    return part
+
+
+def _whole(box: Box) -> Box:
+    """Return a box in whole thousandths; tables keep whole numbers as floats."""
+    corners = box.thousandths()
+    if not all(float(corner).is_integer() for corner in corners):
+        raise RowError("a corner of a box is no whole number", got=corners, expected="thousandths, 0..999")
+    return Box(*map(int, corners))
 
 
 def _placed(image: ImageSource, root: Root) -> ImageSource:

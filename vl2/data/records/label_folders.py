@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +31,13 @@ def is_labelme(document: Mapping[str, Any]) -> bool:
 
 
 def read_yolo(folder: Path) -> Iterator[Sample | Fault]:
-    """Yield the boxes of each image below `folder`, one Sample a label; an image without labels shows nothing."""
+    """Yield the boxes of each image below `folder`, one Sample a label; an image without labels shows nothing.
+
+    Where data.yaml names folders to train on, those alone are read.
+    """
     names, root = _class_names(folder), Root(str(folder))
-    for image in sorted(path for path in folder.rglob("*") if path.suffix.lower() in IMAGE_ENDINGS):
+    files = {path for learned in _training_folders(folder) for path in learned.rglob("*")}
+    for image in sorted(path for path in files if path.suffix.lower() in IMAGE_ENDINGS):
         labels = _labels_of(image.relative_to(folder))
         file = next((folder / path for path in labels if (folder / path).is_file()), None)
         if file is None:
@@ -56,7 +61,7 @@ def read_labelme(path: str, document: Mapping[str, Any], root: Root) -> Iterator
         width, height = float(document["imageWidth"]), float(document["imageHeight"])
         boxes = []
         for shape in document["shapes"]:
-            xs, ys = zip(*shape["points"], strict=True)
+            xs, ys = zip(*_corners(shape), strict=True)
             box = box_within(min(xs), min(ys), max(xs), max(ys), width, height)
             if box is None:
                 yield NO_BOX
@@ -70,6 +75,31 @@ def read_labelme(path: str, document: Mapping[str, Any], root: Root) -> Iterator
         yield fault_of(error)
     except (KeyError, TypeError, ValueError, AttributeError, ZeroDivisionError, OverflowError):
         yield Fault("a LabelMe file misses a field or has one of the wrong type")
+
+
+def _corners(shape: Mapping[str, Any]) -> Sequence[Sequence[float]]:
+    """Return points whose extremes are those of a shape; of a circle, LabelMe keeps the middle and a point of it."""
+    points = shape["points"]
+    if shape.get("shape_type") != "circle":
+        return points
+    (x, y), other = points
+    radius = math.dist((x, y), other)
+    return [(x - radius, y - radius), (x + radius, y + radius)]
+
+
+def _training_folders(folder: Path) -> list[Path]:
+    """Return the folders below `folder` that data.yaml trains on; without any that are there, all of it.
+
+    They may be told from `path`, from the file, or, as exports write it, from a folder beside it: `../train/images`.
+    """
+    settings = load_yaml(folder / "data.yaml") if is_file(folder / "data.yaml") else {}
+    told = settings.get("train")
+    entries = [entry for entry in (told if isinstance(told, list) else [told]) if isinstance(entry, str)]
+    base, found = str(settings.get("path") or ""), []
+    for entry in entries:
+        tried = (folder / entry, folder / base / entry, folder / entry.removeprefix("../"))
+        found += [path for path in tried if path.is_dir() and path.resolve().is_relative_to(folder.resolve())][:1]
+    return found or [folder]
 
 
 def _class_names(folder: Path) -> dict[int, str]:

@@ -15,7 +15,7 @@ from vl2.core.errors import VL2Error
 from vl2.core.sample import Sample
 from vl2.data.faults import Fault, add_fault
 from vl2.data.records.coco import load_document, read_coco, read_refcoco
-from vl2.data.records.files import find_files, is_url, kind_of, open_file
+from vl2.data.records.files import find_files, is_url, kind_of, open_file, unpacked
 from vl2.data.records.forms import to_sample
 from vl2.data.records.json_rows import JsonRows
 from vl2.data.records.label_folders import is_labelme, is_yolo, read_labelme, read_yolo
@@ -184,7 +184,7 @@ def _annotations(path: str, root: Root) -> SampleFile:
 
 
 def _first_character(path: str) -> bytes:
-    with open_file(path) as file:
+    with open_file(unpacked(path)) as file:
         return file.read(4096).removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
 
 

@@ -47,7 +47,7 @@ def flows_of(
     tokens = count * seen * width * BF16
     side = config.vision_config.image_size
     tile = 3 * side**2 * BF16 + 2 * config.tile_side**2 * width * BF16  # pixels there, features and gradients back
-    moved = traffic.tiles * BALANCED_SHARE if layout.data_parallel > 1 else 0.0
+    moved = traffic.tiles * BALANCED_SHARE if layout.data_parallel > 1 and layout.pp == 1 else 0.0
     has_vision = any(unit.is_vision for unit in units)
     top_k = config.language_config.num_experts_per_tok or 0
     rows = [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
+from vl2.data.packing import PackLimits
 from vl2.model.config import VL2Config
+from vl2.parallel.apply import filled_up
 from vl2.parallel.plan import ParallelPlan
 from vl2.train.paper import PaperRow
 from vl2.train.planning.communication import Flow, flows_of
@@ -31,10 +34,17 @@ class Job:
     machine: Machine
     sequence: Traffic
     tile_imbalance: float = 1.0  # the fullest rank's tiles over the mean
+    most_tiles: int = PackLimits().tiles  # of a packed sequence
 
-    @property
-    def fullest(self) -> Traffic:
-        """Return a sequence of the fullest rank, for which the others wait."""
+    def fullest(self, *, is_pipelined: bool) -> Traffic:
+        """Return a sequence of the fullest rank, for which the others wait.
+
+        A pipeline fills every sequence up to the fullest of a step, and among thousands some are as full as can be.
+        """
+        if is_pipelined and self.sequence.tiles:
+            largest = max(math.prod(canvas) for canvas in self.config.candidate_resolutions)
+            image = largest // self.config.vision_config.image_size**2 + 1  # with the thumbnail
+            return replace(self.sequence, tiles=filled_up(self.most_tiles if self.row.is_packed else image))
         return replace(self.sequence, tiles=self.sequence.tiles * self.tile_imbalance)
 
     @property
@@ -139,7 +149,7 @@ def _with_communication(job: Job, layout: Layout, compute_seconds: float) -> tup
 
 def memory_of(job: Job, layout: Layout) -> tuple[RankMemory, ...]:
     """Return the memory of each process of the pipeline."""
-    traffic = job.fullest.times(layout.microbatch)
+    traffic = job.fullest(is_pipelined=layout.pp > 1).times(layout.microbatch)
     held = _held(stages_of(job, layout.num_stages, layout.microbatch), layout)
     return tuple(
         rank_memory(units, job.config, job.row, layout, traffic, kept)
@@ -150,7 +160,7 @@ def memory_of(job: Job, layout: Layout) -> tuple[RankMemory, ...]:
 @lru_cache(maxsize=2048)
 def _kept(job: Job, shape: Layout) -> tuple[float, ...]:
     """Return the bytes of the passes in flight of each process of the pipeline, at the worst moment."""
-    traffic = job.fullest.times(shape.microbatch)
+    traffic = job.fullest(is_pipelined=shape.pp > 1).times(shape.microbatch)
     count = simulated_count(shape.schedule, shape.pp, shape.num_microbatches(job.row))
     orders = orders_of(shape.schedule, pp=shape.pp, chunks=shape.chunks, microbatches=count)
     stages = stages_of(job, shape.num_stages, shape.microbatch).stages
@@ -161,7 +171,7 @@ def _kept(job: Job, shape: Layout) -> tuple[float, ...]:
 @lru_cache(maxsize=256)
 def stages_of(job: Job, num_stages: int, microbatch: int) -> StagePlan:
     """Return the units of each stage, split by what they cost."""
-    traffic = job.fullest.times(microbatch)
+    traffic = job.fullest(is_pipelined=num_stages > 1).times(microbatch)
     return plan_stages(units_of(job.config), num_stages, lambda unit: unit_work(unit, traffic, job.row).total)
 
 
@@ -184,7 +194,8 @@ def pipeline_of(job: Job, shape: Layout) -> Simulation:
 @lru_cache(maxsize=2048)
 def _pass_seconds(job: Job, shape: Layout) -> tuple[dict[OpKind, float], ...]:
     """Return by stage how long each pass of a microbatch takes."""
-    traffic, rate = job.fullest.times(shape.microbatch), job.machine.peak_flops * job.machine.attained * shape.tp
+    traffic = job.fullest(is_pipelined=shape.pp > 1).times(shape.microbatch)
+    rate = job.machine.peak_flops * job.machine.attained * shape.tp
     found = []
     for units in stages_of(job, shape.num_stages, shape.microbatch).stages:
         work = total_work(units, traffic, job.row)

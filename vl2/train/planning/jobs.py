@@ -4,23 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from vl2.data.packing import PackLimits
 from vl2.model.presets import PRESETS
-from vl2.train.paper import paper_row
+from vl2.train.paper import PaperRow, paper_row
 from vl2.train.planning.estimate import Job
 from vl2.train.planning.flops import packed_traffic
 from vl2.train.planning.hardware import machine
 from vl2.train.planning.imbalance import Imbalance, even_histogram, measure_imbalance, read_histogram
 
-UNPACKED_TOKENS = 1667.0  # of a sequence of align: the paper's 2.0e9 tokens over about 1.2e6 samples of ShareGPT4V
 
-
-def job_of(variant: str, stage: str, gpu: str, *, visual_share: float) -> Job:
-    """Return a job; logits are computed for the tokens that are not visual. Raises ConfigError on unknown names."""
-    row = paper_row(variant, stage)
-    tokens = float(row.sequence_length) if row.is_packed else UNPACKED_TOKENS
-    config = PRESETS[variant]
-    sequence = packed_traffic(config, tokens=tokens, visual_share=visual_share, learned_share=1 - visual_share)
-    return Job(config=config, row=row, machine=machine(gpu), sequence=sequence)
+def job_of(row: PaperRow, gpu: str, *, visual_share: float, most_tiles: int = PackLimits().tiles) -> Job:
+    """Return a job; logits are computed for the tokens that are not visual. Raises ConfigError on an unknown GPU."""
+    config = PRESETS[row.variant]
+    sequence = packed_traffic(
+        config, tokens=row.sequence_tokens, visual_share=visual_share, learned_share=1 - visual_share
+    )
+    return Job(config=config, row=row, machine=machine(gpu), sequence=sequence, most_tiles=most_tiles)
 
 
 def measured_imbalance(variant: str, histogram: str | Path | None, ranks: int) -> Imbalance:

@@ -9,6 +9,7 @@ import numpy as np
 
 from vl2.core.boxes import Box
 from vl2.core.sample import BoxesPart, Message, Sample, TextPart
+from vl2.data.records.boxed import in_reading_order
 from vl2.processor.images import image_size
 from vl2.processor.marks import DET
 from vl2.processor.reframe import Window, reframe
@@ -60,7 +61,7 @@ def _names_sides(sample: Sample) -> bool:
 
 def _moved(message: Message, window: Window, mirrored: bool) -> Message:
     parts = tuple(
-        replace(part, boxes=tuple(sorted(_seen(box, window, mirrored) for box in part.boxes)))
+        replace(part, boxes=tuple(in_reading_order(_seen(box, window, mirrored) for box in part.boxes)))
         if isinstance(part, BoxesPart)
         else part
         for part in message.parts

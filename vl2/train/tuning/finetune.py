@@ -18,11 +18,13 @@ from vl2.train.tuning.examples import Examples, group
 from vl2.train.tuning.finetune_config import FinetuneConfig
 from vl2.train.tuning.tuned import Tuned
 from vl2.train.tuning.tuner import Learned, Look
+from vl2.train.watch import SpikeLimits
 
 
 class AnswerLesson:
     """The answers of samples, new and old ones."""
 
+    spikes = SpikeLimits()
     steps_together = 1
 
     def __init__(

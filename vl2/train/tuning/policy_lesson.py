@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from vl2.train.tuning.shared_sight import batch_of, blind
 from vl2.train.tuning.source import Source
 from vl2.train.tuning.tuned import Tuned
 from vl2.train.tuning.tuner import Learned, Look, Measures
+from vl2.train.watch import SpikeLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +36,9 @@ class Round:
 
 class PolicyLesson:
     """Questions whose answers are rewarded."""
+
+    # its loss is a surrogate that scales with the rewards: what punishes a bad answer hard is no spike
+    spikes = SpikeLimits(least_rise=math.inf)
 
     def __init__(
         self, config: PolicyConfig, tuned: Tuned, source: Source[Question], held_out: Sequence[Question],

@@ -21,6 +21,7 @@ from vl2.train.tuning.shared_sight import batch_of, blind
 from vl2.train.tuning.source import Source
 from vl2.train.tuning.tuned import Tuned
 from vl2.train.tuning.tuner import Learned, Look, Measures
+from vl2.train.watch import SpikeLimits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +54,7 @@ def drift(policy: Tensor, reference: Tensor) -> Tensor:
 class PreferenceLesson:
     """Pairs of answers."""
 
+    spikes = SpikeLimits()
     steps_together = 1
 
     def __init__(

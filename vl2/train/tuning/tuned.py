@@ -68,7 +68,8 @@ def open_tuned(config: TuneConfig) -> Tuned:
     processor = Processor.from_directory(folder)
     torch.manual_seed(config.seed)
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    is_wide = config.precision == "float32" or not multiplies_bfloat16(device)
+    # weights that move themselves are kept wide: half a step of bfloat16 is more than a step of the optimizer
+    is_wide = config.precision == "float32" or not config.rank or not multiplies_bfloat16(device)
     dtype = torch.float32 if is_wide else None
     model = load_model(_frozen(config, folder), dtype=dtype, device=device)
     if not config.rank:

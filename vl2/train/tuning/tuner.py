@@ -24,7 +24,7 @@ from vl2.train.tuning.lora import adapter_of
 from vl2.train.tuning.moved import moments_of, rate_groups, set_moments
 from vl2.train.tuning.tune_config import TuneConfig
 from vl2.train.tuning.tuned import CHECKPOINT, Tuned
-from vl2.train.watch import Meter, SpikeGuard, StepFigures, Watcher, attended_keys, peak_memory, save_batch
+from vl2.train.watch import Meter, SpikeGuard, SpikeLimits, StepFigures, Watcher, attended_keys, peak_memory, save_batch
 from vl2.weights import save_model
 from vl2.weights.adapter import save_adapter
 
@@ -64,6 +64,7 @@ class Lesson(Protocol):
     """What is learned from, and how."""
 
     num_steps: int
+    spikes: SpikeLimits  # what of its losses is one
     steps_together: int  # steps of one round: a run stops and goes on between rounds only
 
     @property
@@ -106,7 +107,7 @@ class Tuner:
             groups, lr=config.learning_rate, betas=ADAM_BETAS, weight_decay=config.weight_decay
         )  # fmt: skip
         self.standing = Standing()
-        self.guard = SpikeGuard()
+        self.guard = SpikeGuard(lesson.spikes)
 
     def run(self, follow: Callable[[StepFigures], None] = lambda figures: None, *, is_shown: bool = False) -> Path:
         """Train to the end or until looking stops helping. Returns the folder of the best adapter or model."""
