@@ -65,7 +65,7 @@ clean:
 
 .venv/core.stamp: EXTRAS :=
 .venv/dev.stamp: EXTRAS := [dev]
-.venv/train.stamp: EXTRAS := [pocket]
+.venv/train.stamp: EXTRAS := [pocket,evaluation]
 .venv/corpus.stamp: EXTRAS := [corpus]
 .venv/core.stamp .venv/dev.stamp .venv/train.stamp .venv/corpus.stamp: .venv/torch.stamp pyproject.toml
 	$(PIP) -e '.$(EXTRAS)'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -72,10 +73,28 @@ def guarded(is_debug: Any) -> Iterator[None]:
     except BrokenPipeError:
         _drop_output()
         raise typer.Exit(CLOSED_PIPE) from None
+    except ModuleNotFoundError as error:
+        _end(_missing(error), BAD_INPUT, is_debug())
     except Exception as error:  # noqa: BLE001 - the last resort: a trace helps only who asked for it
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         line = f"Unexpected {type(error).__name__}: {reason}".rstrip(": ")
         _end(f"{line}. Run again with --debug to see where.", UNEXPECTED, is_debug())
+
+
+def _missing(error: ModuleNotFoundError) -> str:
+    """Say which of our extras brings what is not installed."""
+    from importlib.metadata import requires
+
+    name = (error.name or str(error)).partition(".")[0].replace("_", "-").lower()
+    extras = []
+    for told in requires("vl2") or ():
+        requirement, _, marker = told.partition(";")
+        is_it = re.match(r"[\w.-]+", requirement)
+        extra = re.search(r"extra == ['\"](\w+)['\"]", marker)
+        if is_it and extra and extra[1] != "dev" and is_it[0].replace("_", "-").lower() == name:
+            extras.append(extra[1])
+    how = f"pip install 'vl2[{extras[0]}]'" if extras else f"pip install {name}"
+    return f"{name} is not installed, which this needs. Run: {how}"
 
 
 def _end(line: str, code: int, show_trace: bool) -> NoReturn:
