@@ -11,13 +11,14 @@ width, and as many tokens of vocabulary a dimension: at Tiny's own width, float3
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import platform
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 
 import torch
@@ -186,17 +187,22 @@ def compare_layers(dtype: str, tokens: int, rounds: int) -> dict[str, dict[str, 
 
 
 def compare_steps(dtype: str, rounds: int, *, has_images: bool, ways: tuple[str, ...]) -> dict[str, dict[str, object]]:
-    """Time the step; each contender is built anew for its turn, for two do not fit, and warms up with a step."""
-    batch = packed_batch(half_tiny(), has_images=has_images, dtype=DTYPES[dtype])
+    """Time the step. Each turn has a process of its own: two contenders do not fit, and one's heap slows the next."""
     times: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for _ in range(rounds):
-        for way in ways:
-            run = step_run(way, DTYPES[dtype], batch)
-            run()
-            times[way].append(timed(run))
-            del run
-            gc.collect()
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn"), max_tasks_per_child=1) as pool:
+        for _ in range(rounds):
+            for way in ways:
+                turn = pool.submit(step_turn, way, dtype, torch.get_num_threads(), has_images=has_images)
+                times[way].append(turn.result())
     return summary(times)
+
+
+def step_turn(way: str, dtype: str, threads: int, *, has_images: bool) -> tuple[float, float]:
+    """Time one step behind one that warms up."""
+    torch.set_num_threads(threads)
+    run = step_run(way, DTYPES[dtype], packed_batch(half_tiny(), has_images=has_images, dtype=DTYPES[dtype]))
+    run()
+    return timed(run)
 
 
 def main() -> None:
