@@ -140,15 +140,18 @@ def test_schemas_that_ask_for_much_stay_bounded(vocabulary, tokenizer, name):
     generator = torch.Generator().manual_seed(0)
     for _ in range(100):
         started = time.thread_time()
-        allowed = constraint.allowed()
-        assert time.thread_time() - started < 1
-        choices = allowed.nonzero().flatten()
-        assert len(choices)
-        token_id = int(choices[torch.randint(len(choices), (), generator=generator)])
-        constraint.accept(token_id)
+        try:
+            choices = constraint.allowed().nonzero().flatten()
+            assert len(choices)
+            token_id = int(choices[torch.randint(len(choices), (), generator=generator)])
+            constraint.accept(token_id)
+        except VL2Error as error:  # the library gave up: an answer that ended here would be taken for whole
+            assert "too much work for this answer" in str(error)
+            return
+        finally:
+            assert time.thread_time() - started < 1
         if token_id == tokenizer.eos_id:
-            break
-    assert not constraint.problem or token_id == tokenizer.eos_id
+            return
 
 
 def test_schemas_as_text():
