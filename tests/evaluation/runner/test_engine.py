@@ -26,7 +26,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def assistant() -> Assistant:
-    return vl2.load()
+    return vl2.load(dtype="float32")  # in bfloat16 near-ties fall as the order of sums does, which is by the clock
 
 
 @pytest.fixture(scope="module")
