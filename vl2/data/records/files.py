@@ -7,6 +7,7 @@ import gzip
 import os
 import tempfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -24,16 +25,13 @@ _PACKED = (".gz", ".tgz")
 
 def is_file(path: str | Path) -> bool:
     """Tell whether a file is there; it is not under a name that no file can have."""
+    return _is_there(path, Path.is_file)
+
+
+def _is_there(path: str | Path, is_kind: Callable[[Path], bool]) -> bool:
     try:
-        return Path(path).is_file()
+        return is_kind(Path(path))
     except (OSError, ValueError):  # too long, or with a null byte
-        return False
-
-
-def _is_folder(path: str) -> bool:
-    try:
-        return Path(path).is_dir()
-    except (OSError, ValueError):
         return False
 
 
@@ -62,7 +60,7 @@ def find_files(path: str) -> list[str]:
         found = _find_remote(path)
     elif is_file(path):
         found = [path]
-    elif _is_folder(path):
+    elif _is_there(path, Path.is_dir):
         found = _in_folder(Path(path)) or [file for folder in Path(path).iterdir() for file in _in_folder(folder)]
     elif any(sign in path for sign in "*?["):
         found = [str(file) for file in Path().glob(path)] if not Path(path).is_absolute() else _glob_absolute(path)

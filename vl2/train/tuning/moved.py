@@ -58,8 +58,5 @@ def set_moments(optimizer: torch.optim.AdamW, moved: Sequence[Moved], tensors: M
     """Make the optimizer remember what `moments_of` returned."""
     for one in moved:
         if f"step.{one.name}" in tensors:
-            state = {moment: tensors[f"{moment}.{one.name}"] for moment in MOMENTS}
-            device = one.parameter.device
-            optimizer.state[one.parameter] = {
-                moment: tensor if moment == "step" else tensor.to(device) for moment, tensor in state.items()
-            }
+            state = {moment: tensors[f"{moment}.{one.name}"].to(one.parameter.device) for moment in MOMENTS}
+            optimizer.state[one.parameter] = state | {"step": tensors[f"step.{one.name}"]}  # which stays on the CPU
