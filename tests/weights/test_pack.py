@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from vl2.core.batch import Batch
 from vl2.core.errors import VL2Error
@@ -14,6 +15,8 @@ from vl2.engine.cache import PagedCache
 from vl2.kernels.native.layers import Rows
 from vl2.kernels.native.library import library
 from vl2.kernels.native.packed import PackedWeight
+from vl2.kernels.quantized import quantize
+from vl2.kernels.quantized_linear import QuantizedEmbedding
 from vl2.model import VL2
 from vl2.weights import find_checkpoint, load_model
 from vl2.weights.pack import PackedLanguage, pack_model
@@ -149,12 +152,17 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
 
     def run(
         counts: list[int], starts: list[int], tables: torch.Tensor = good, slots: torch.Tensor = slots,
-        x: torch.Tensor = x, positions: int = 16, head: PackedWeight | None = None,
+        x: torch.Tensor = x, positions: int = 16,
     ) -> torch.Tensor:  # fmt: skip
         cos = torch.ones(positions, stack.rotated)
-        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots, head)
+        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots)
+
+    def logits(ids: list[int], counts: tuple[int, ...] = (3,), head: PackedWeight = model.language.head.packed) -> None:
+        cos = torch.ones(16, stack.rotated)
+        stack.logits(ids, model.language.embeddings, (cos, cos), Rows(counts, [0], good, 16), slots, head)
 
     run([3], [0])
+    logits([0, 1, config.vocab_size - 1])
     run([3], [0], torch.tensor([[1, 99]], dtype=torch.int32))  # a block that no row looks at
     for wrong in (
         lambda: run([2], [0]),  # fewer rows than embeddings
@@ -171,16 +179,33 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
         lambda: run([3], [0], slots=slots[:-1]),
         lambda: run([3], [0], x=x[:, :-1]),
         lambda: run([3], [0], positions=2),
-        lambda: run([3], [0], head=PackedWeight.from_float(torch.zeros(5, config.hidden_size - 1))),
+        lambda: logits([0, 1]),
+        lambda: logits([0, 1, 2, 3]),
+        lambda: logits([0, -1, 2]),
+        lambda: logits([0, 1, config.vocab_size]),
+        lambda: logits([0, 1, 2], head=PackedWeight.from_float(torch.zeros(5, config.hidden_size - 1))),
     ):
         with pytest.raises(VL2Error):
             wrong()
 
 
+def quantized(embedding: nn.Embedding, bits: int, dtype: torch.dtype) -> QuantizedEmbedding:
+    out = QuantizedEmbedding(embedding, bits, 32, dtype)
+    found = quantize(embedding.weight.float(), bits, 32)
+    out.weight.codes.copy_(found.codes)
+    out.weight.scales.copy_(found.scales)
+    return out
+
+
 @torch.inference_mode()
+@pytest.mark.parametrize("bits", [None, 8, 4])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("name", ["a_tiny_mha", "b_small_mla"])
-def test_decode_is_a_forward_pass_of_one_token_a_row(name: str) -> None:
-    model: VL2 = pack_model(load_model(RECORDED / name / "checkpoint", dtype=torch.float32))
+def test_decode_is_a_forward_pass_of_one_token_a_row(name: str, dtype: torch.dtype, bits: int | None) -> None:
+    plain = load_model(RECORDED / name / "checkpoint", dtype=dtype)
+    if bits is not None:
+        plain.language.embedding = quantized(plain.language.embedding, bits, dtype)
+    model: VL2 = pack_model(plain)
     found = []
     for way in ("forward", "decode"):
         torch.manual_seed(0)
@@ -192,7 +217,7 @@ def test_decode_is_a_forward_pass_of_one_token_a_row(name: str) -> None:
         if way == "decode":
             logits = model.language.decode(ids, starts, view)
         else:
-            embeds = model.language.embedding(torch.tensor(ids)[:, None])
+            embeds = model.language.embedding(torch.tensor(ids)[:, None]).float()
             places, ones = torch.tensor(starts)[:, None], torch.ones(3, 1, dtype=torch.long)
             logits = model.logits(model.language(embeds, places, ones, view, model.backends).states)[:, 0]
         found.append((logits, cache.slots))

@@ -89,6 +89,17 @@ class CacheView(Protocol):
 class PagedSlots(Protocol):
     """The same entries as kernels that read block tables see them."""
 
-    slots: Tensor  # [layers, slots, W]
-    tables: Tensor  # [B, blocks] int32: the blocks of each row, in the order of its positions
-    block_size: int
+    @property
+    def slots(self) -> Tensor:
+        """Return all slots [layers, slots, W]."""
+        ...
+
+    @property
+    def tables(self) -> Tensor:
+        """Return the blocks of each row [B, blocks] int32, in the order of its positions."""
+        ...
+
+    @property
+    def block_size(self) -> int:
+        """Return the slots of a block."""
+        ...

@@ -54,7 +54,7 @@ class Runner:
         device = self.cache.slots.device
         length = max(chunk.num_tokens for chunk in chunks)
         if self.decoder is not None and length == 1 and not any(c.sequence.number in embeds for c in chunks):
-            lines = self.decoder.run(chunks).split(1)  # each [1, V]
+            lines = self.decoder.run(chunks)[:, None].unbind()  # each [1, V]
             return {c.sequence.number: line for c, line in zip(chunks, lines, strict=True) if c.is_last}
         positions = torch.tensor([[*range(c.start, c.start + length)] for c in chunks], device=device)  # [n, T]
         documents = torch.tensor(

@@ -15,6 +15,7 @@ from vl2.core.errors import VL2Error
 from vl2.core.memory import give_back
 from vl2.kernels import Backends
 from vl2.kernels.native import structs
+from vl2.kernels.native.embeddings import EmbeddingTable
 from vl2.kernels.native.layers import LanguageStack, Rows
 from vl2.kernels.native.library import library, one_torch_thread
 from vl2.kernels.native.packed import NO_WEIGHT, PackedLinear, PackedWeight
@@ -66,6 +67,7 @@ class PackedLanguage(nn.Module):
             give_back()
         self.stack = LanguageStack(_shape(self.config, norm, scale), packed, kept)
         self.head = PackedLinear(packed_linear(source.head))
+        self.embeddings = EmbeddingTable.of(self.embedding)
         self._rope: RopeTable = (norm.new_empty(0, 0), norm.new_empty(0, 0))  # of the positions seen so far
         del source.head
 
@@ -91,20 +93,21 @@ class PackedLanguage(nn.Module):
         out[real] = self.stack.run(embeds[real], table, rows, slots)
         return Hidden(out, {})
 
-    def decode(self, ids: Sequence[int], starts: Sequence[int], cache: CacheView) -> Tensor:
+    def decode(self, ids: Sequence[int], starts: Sequence[int], cache: PagedSlots) -> Tensor:
         """Return the logits [B, V] behind one token a row, at position starts[b] of row b, and write the cache."""
-        slots, tables, block_size = self._room([1] * len(ids), cache)
-        rows = Rows([1] * len(ids), starts, tables, block_size)
-        embeds = self.embedding(torch.tensor(ids))  # [B, D]
-        return self.stack.run(embeds, self._table(rows.end), rows, slots, self.head.packed)
+        rows = Rows([1] * len(ids), starts, cache.tables, cache.block_size)
+        return self.stack.logits(
+            ids, self.embeddings, self._table(rows.end), rows, cache.slots, self.head.packed
+        )
 
     def _table(self, count: int) -> RopeTable:
         """Return the rotary table [P, Dr] of at least `count` positions."""
-        if len(self._rope[0]) < count:
+        table = self._rope
+        if len(table[0]) < count:
             positions = torch.arange(1 << (count - 1).bit_length())[None]  # [1, P]
             cos, sin = (part[0, 0].float().contiguous() for part in self.rope(positions))  # [P, Dr]
-            self._rope = (cos, sin)
-        return self._rope
+            table = self._rope = (cos, sin)  # another thread may put a shorter one there meanwhile
+        return table
 
     def _room(self, counts: Sequence[int], cache: CacheView | None) -> tuple[Tensor, Tensor, int]:
         """Return slots, block tables and block size: the cache's, or new ones for a pass without a cache."""

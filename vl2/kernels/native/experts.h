@@ -88,7 +88,7 @@ class Experts {
         const Piece& piece = pieces_[number];
         Group& group = *piece.group;
         const Packed& x = group.input;
-        if (!is_one_stream(x.rows)) return activate_side_by_side(piece);
+        if (!is_one_stream(x.format, x.rows)) return activate_side_by_side(piece);
         const int rows = int(x.rows);
         const Weight &gate = group.mlp->gate, &up = group.mlp->up;
         const int64_t following = number + Pool::shared().num_threads();  // that this thread probably takes next
@@ -117,7 +117,7 @@ class Experts {
         Group& group = *piece.group;
         const Packed& x = group.input;
         float out[MOST_TILES * MOST_ROWS * LANES];
-        each_bundle(piece.begin, piece.end, std::max(tiles_at_once(x.rows) / 2, 1), [&](const Bundle& bundle) {
+        each_bundle(piece.begin, piece.end, std::max(tiles_at_once(x) / 2, 1), x.format, [&](const Bundle& bundle) {
             Tile both[MOST_TILES];
             for (int t = 0; t < bundle.count; t++) {
                 both[t] = {&group.mlp->gate, group.expert, bundle[t]};
@@ -160,7 +160,7 @@ class Experts {
         const uint8_t* following = next != nullptr ? next->mlp->down.tile(next->expert, begin) : nullptr;
         const Stretch stretch = stretch_of(x, down, group.expert, end, following);
         float out[MOST_TILES * MOST_ROWS * LANES];
-        each_bundle(begin, end, tiles_at_once(x.rows), [&](const Bundle& bundle) {
+        each_bundle(begin, end, tiles_at_once(x), x.format, [&](const Bundle& bundle) {
             Tile some[MOST_TILES];
             for (int t = 0; t < bundle.count; t++) some[t] = {&down, group.expert, bundle[t]};
             for (int64_t block = 0; block < x.num_blocks(); block++) {

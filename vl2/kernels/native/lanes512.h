@@ -24,7 +24,7 @@ VL2_INLINE F32 to_float(I32 x) { return __builtin_convertvector(x, F32); }
 VL2_INLINE I32 to_int(F32 x) { return __builtin_convertvector(x, I32); }
 VL2_INLINE I32 to_int(I8 x) { return (I32)_mm512_cvtepi8_epi32((__m128i)x); }  // the compiler would go number by number
 VL2_INLINE I8 to_bytes(I32 x) { return __builtin_convertvector(x, I8); }
-VL2_INLINE U32 widen_bits(U16 x) { return __builtin_convertvector(x, U32); }
+VL2_INLINE U32 widen_bits(U16 x) { return (U32)_mm512_cvtepu16_epi32((__m256i)x); }
 VL2_INLINE U16 narrow_bits(U32 x) { return __builtin_convertvector(x, U16); }
 
 VL2_INLINE float sum(F32 x) { return _mm512_reduce_add_ps((__m512)x); }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "attention.h"
+#include "embeddings.h"
 #include "experts.h"
 #include "lookup.h"
 #include "router.h"
@@ -42,6 +43,8 @@ struct Rows {
 
 struct Step {
     float* x;  // [rows][width]: embeddings, then states after the last norm
+    const int64_t* ids;  // [rows], of which the embeddings are read first; or null: they are in x
+    const Table* embeddings;
     int64_t num_rows, num_sequences;
     const Rows* sequences;
     const float *cos, *sin;  // [positions][rotated dim]
@@ -84,6 +87,8 @@ class LanguageRun {
   public:
     void run(const Language& model, const Step& step) {
         model_ = &model, step_ = &step;
+        for (int64_t row = 0; step.ids != nullptr && row < step.num_rows; row++)
+            step.embeddings->read(step.ids[row], step.x + row * model.width);
         normal_.resize(step.num_rows * model.width);
         for (int number = 0; number < model.num_layers; number++) {
             const Layer& layer = model.layers[number];
@@ -186,18 +191,18 @@ class LanguageRun {
             }
         }
         parts_.resize(place * at.part_size());
-        lookups_.resize(Pool::shared().num_threads());
-        parallel_for(looks_.size(), 1, [&](int64_t begin, int64_t end, int thread) {
+        lookups_.resize(Pool::shared().num_threads()), joins_.resize(Pool::shared().num_threads());
+        parallel_for(looks_.size(), even_size(looks_.size()), [&](int64_t begin, int64_t end, int thread) {
             for (int64_t i = begin; i < end; i++) {
                 const Look& one = looks_[i];
-                lookups_[thread].look(cache_, one.sequence->table, one.limit, one.part, lookups_.size(), query(one.row),
-                                      at, parts_.data() + (one.place + one.part) * at.part_size());
+                lookups_[thread].look(cache_, one.sequence->table, one.limit, one.part, query(one.row), at,
+                                      parts_.data() + (one.place + one.part) * at.part_size());
             }
         });
-        parallel_for(ends_.size(), 1, [&](int64_t begin, int64_t end, int) {
+        parallel_for(ends_.size(), 1, [&](int64_t begin, int64_t end, int thread) {
             for (int64_t i = begin; i < end; i++)
-                join_parts(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, cache_.format,
-                           out(ends_[i].row));
+                joins_[thread].join(parts_.data() + ends_[i].place * at.part_size(), ends_[i].part, at, cache_.format,
+                                    out(ends_[i].row));
         });
     }
 
@@ -399,6 +404,7 @@ class LanguageRun {
     std::vector<int64_t> owners_;
     std::vector<Look> looks_, ends_;
     std::vector<Lookup> lookups_;
+    std::vector<Join> joins_;
     std::vector<Head> heads_;
     std::vector<Packed> small_;
     std::vector<std::vector<std::pair<int64_t, float>>> by_expert_;

@@ -12,6 +12,7 @@ from torch import Tensor
 from vl2.core.errors import VL2Error
 from vl2.kernels.cache_entry import entry_bytes, entry_group
 from vl2.kernels.native import structs
+from vl2.kernels.native.embeddings import EmbeddingTable
 from vl2.kernels.native.library import kernels
 from vl2.kernels.native.packed import BFLOAT16, FLOAT32, INT8, PackedWeight
 
@@ -50,45 +51,63 @@ class LanguageStack:
         self.slot_width = shape.rank + shape.rope if shape.is_latent else 2 * heads
         self.slot_parts = (shape.rank, shape.rope) if shape.is_latent else (shape.head_dim,)
 
-    def run(
-        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor, head: PackedWeight | None = None
-    ) -> Tensor:
+    def run(self, x: Tensor, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> Tensor:
         """Return the states [R, D] behind the last norm for embeddings x [R, D], and write the cache.
 
-        With a `head` [V, D] return the logits [R, V] instead. `table` holds cosines and sines [P, Dr] of positions
-        0 .. P - 1 in float32, `slots` [layers, slots, W] is the cache. Raises VL2Error when sizes do not fit.
+        `rope` holds cosines and sines [P, Dr] of positions 0 .. P - 1 in float32, `slots` [layers, slots, W] is the
+        cache. Raises VL2Error when sizes do not fit.
         """
-        self._check(x, table, rows, slots, head)
+        if x.shape != (sum(rows.counts), self.shape.width) or x.device.type != "cpu":
+            raise VL2Error("rows", "do not fit", got=list(x.shape), expected=[sum(rows.counts), self.shape.width])
         states = x.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        sequences = (structs.Rows * len(rows.counts))()
-        address, step, first = rows.tables.data_ptr(), rows.tables.stride(0) * rows.tables.element_size(), 0
-        for number, (count, start) in enumerate(zip(rows.counts, rows.starts, strict=True)):
-            sequences[number] = structs.Rows(first, count, start, address + number * step)
-            first += count
-        call = structs.Step(
-            states.data_ptr(), len(states), len(sequences), sequences, table[0].data_ptr(), table[1].data_ptr(),
-            slots.data_ptr(), slots.stride(0) * slots.element_size(), slots.stride(1) * slots.element_size(),
-            rows.block_size, slots.shape[1], CACHE_FORMATS[slots.dtype],
-            entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0,
-        )  # fmt: skip
-        out = states
-        if head is not None:
-            out = torch.empty(len(states), head.shape[0])
-            call.head, call.logits = ctypes.pointer(head.struct()), out.data_ptr()
-        if not kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(call)):
-            edges = [int(edge) for edge in rows.tables.aminmax()]
-            raise VL2Error("block tables", "name blocks outside the cache", got=edges)
+        self._call(self._step(states, rope, rows, slots), rows)
+        return states
+
+    def logits(
+        self, ids: Sequence[int], embeddings: EmbeddingTable, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor,
+        head: PackedWeight,
+    ) -> Tensor:  # fmt: skip
+        """Return the logits [R, V] of a `head` [V, D] behind rows that are given as token ids; otherwise like `run`."""
+        count, vocab_size, width = len(ids), embeddings.shape[0], self.shape.width
+        if count != sum(rows.counts) or embeddings.shape[1] != width or head.shape[1:] != (width,):
+            got, expected = [count, embeddings.shape[1], *head.shape[1:]], [sum(rows.counts), width, width]
+            raise VL2Error("rows, embeddings and head", "do not fit", got=got, expected=expected)
+        if not 0 <= min(ids) <= max(ids) < vocab_size:
+            raise VL2Error("token ids", "are outside the vocabulary", got=[min(ids), max(ids)], expected=vocab_size)
+        states, out = torch.empty(count, width), torch.empty(count, head.shape[0])
+        step = self._step(states, rope, rows, slots)
+        step.ids, step.embeddings = (ctypes.c_int64 * count)(*ids), ctypes.pointer(embeddings.struct)
+        step.head, step.logits = ctypes.pointer(head.struct()), out.data_ptr()
+        self._call(step, rows)
         return out
 
-    def _check(
-        self, x: Tensor, table: tuple[Tensor, Tensor], rows: Rows, slots: Tensor, head: PackedWeight | None
-    ) -> None:
+    def _step(self, states: Tensor, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> structs.Step:
+        self._check(rope, rows, slots)
+        sequences = (structs.Rows * len(rows.counts))()
+        address, table_bytes, first = rows.tables.data_ptr(), rows.tables.stride(0) * rows.tables.element_size(), 0
+        for number, (count, start) in enumerate(zip(rows.counts, rows.starts, strict=True)):
+            sequences[number] = structs.Rows(first, count, start, address + number * table_bytes)
+            first += count
+        size = slots.element_size()
+        return structs.Step(
+            states.data_ptr(), None, None, len(states), len(sequences), sequences, rope[0].data_ptr(),
+            rope[1].data_ptr(), slots.data_ptr(), slots.stride(0) * size, slots.stride(1) * size, rows.block_size,
+            slots.shape[1], CACHE_FORMATS[slots.dtype],
+            entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0,
+        )  # fmt: skip
+
+    def _call(self, step: structs.Step, rows: Rows) -> None:
+        if not kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(step)):
+            edges = [int(edge) for edge in rows.tables.aminmax()]
+            raise VL2Error("block tables", "name blocks outside the cache", got=edges)
+
+    def _check(self, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> None:
         """Nothing that C++ reads or writes may lie outside its tensor."""
-        count, tables = sum(rows.counts), rows.tables
-        if x.shape != (count, self.shape.width) or x.device.type != "cpu" or min(rows.counts) < 1:
-            raise VL2Error("rows", "do not fit", got=list(x.shape), expected=[count, self.shape.width])
+        tables = rows.tables
+        if min(rows.counts) < 1:
+            raise VL2Error("rows", "are missing", got=list(rows.counts), expected="one or more of each sequence")
         end = rows.end
-        for part in table:
+        for part in rope:
             fits = part.dim() == 2 and len(part) >= end and part.shape[1] == self.rotated
             if not fits or part.dtype != torch.float32 or not part.is_contiguous():
                 raise VL2Error("rope table", "does not fit", got=list(part.shape), expected=[end, self.rotated])
@@ -103,8 +122,6 @@ class LanguageStack:
             raise VL2Error("block tables", "do not fit", got=list(tables.shape), expected=expected)
         if min(rows.starts) < 0:
             raise VL2Error("positions", "start below 0", got=min(rows.starts))
-        if head is not None and head.shape[1:] != (self.shape.width,):
-            raise VL2Error("head", "does not fit", got=list(head.shape), expected=["vocabulary", self.shape.width])
 
 
 class VisionStack:

@@ -1,6 +1,5 @@
 // Attention of one query straight over the cache, in parts of a fixed number of slots that threads share out. A slot
-// holds what all heads keep of a token, so a part is read as one stream, chunk by chunk, and its sums are joined in one
-// order.
+// holds what all heads keep of a token; a few slots are read side by side, and the sums of parts are joined in one order.
 #pragma once
 
 #include <algorithm>
@@ -76,7 +75,7 @@ inline F32 read_some(const uint16_t* from, int64_t left) {
 
 inline F32 read16(const int8_t* from) { return to_float(to_int(load<I8>(from))); }
 
-constexpr int64_t PART_SLOTS = 64, CHUNK_SLOTS = LANES;
+constexpr int64_t PART_SLOTS = 32, CHUNK_SLOTS = LANES;
 inline int64_t num_parts(int64_t limit) { return (limit + PART_SLOTS - 1) / PART_SLOTS; }
 
 // Values of one head in a part stand as they were added up: of 32 bfloat16 values first the even ones, then the odd
@@ -87,237 +86,263 @@ inline int64_t num_split(int32_t format, int64_t dim) { return format == BFLOAT1
 class Lookup {
   public:
     // Look at the slots of part `number` below `limit`. queries [heads][key_dim] carry the scale; a part is, by head,
-    // the largest score, the sum of e^(score - largest), and the values summed with these weights. Memory is called for
-    // one chunk ahead; `stride` parts further is probably where this thread looks next.
-    void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, int64_t stride,
-              const float* queries, const Span& at, float* part) {
+    // the largest score, the sum of e^(score - largest), and the values summed with these weights.
+    void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, const float* queries,
+              const Span& at, float* part) {
+        const int64_t first = number * PART_SLOTS;
+        for (int64_t i = 0; i < PART_SLOTS + SIDE; i++)
+            slots_[i] = cache.at<uint8_t>(cache.place(table, std::min(first + i, limit - 1)));
+        cache_ = &cache, at_ = &at, queries_ = queries;
         const auto look = cache.format == INT8       ? &Lookup::look_at<int8_t>
                           : cache.format == BFLOAT16 ? &Lookup::look_at<uint16_t>
                                                      : &Lookup::look_at<float>;
-        (this->*look)(cache, table, limit, number, stride, queries, at, part);
+        (this->*look)(std::min(limit - first, PART_SLOTS), part);
     }
 
   private:
-    template <class Value> struct Chunk {
-        const Value* const* slots;
-        int64_t count;
-        const Cache& cache;
+    // Slots that are met side by side, each a stream of memory of its own that is called ahead for the next ones.
+    static constexpr int SIDE = 4;
+
+    typedef const uint8_t* const* Slots;
+
+    // COUNT slots and where a head's keys or values begin in them.
+    template <class Value, int COUNT> struct Few {
+        Slots slots;
+        int64_t begin;
+
+        const Value* at(int i, int64_t d) const { return (const Value*)slots[i] + begin + d; }
+        void call(int64_t d) const {
+            for (int i = 0; i < COUNT; i++) __builtin_prefetch((const Value*)slots[SIDE + i] + begin + d);
+        }
     };
 
-    template <class Value>
-    void look_at(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, int64_t stride,
-                 const float* queries, const Span& at, float* part) {
-        const int64_t first = number * PART_SLOTS, end = std::min(first + PART_SLOTS, limit);
-        float *tops = part, *totals = part + at.heads, *out = part + 2 * at.heads;
-        std::fill(tops, tops + at.heads, -INFINITY);
-        std::memset(totals, 0, at.heads * (at.value_dim + 1) * sizeof(float));
-        if (sizeof(Value) == 2) prepare(queries, at);
-        const int64_t key_words = at.key_dim / (2 * LANES), value_words = at.value_dim / (2 * LANES);
-        const int64_t steps = key_words * CHUNK_SLOTS / TOGETHER + std::max(value_words / PAIRS, int64_t(1)) * CHUNK_SLOTS;
-        ahead_.start(cache.slot_bytes, at.heads * steps);
-        for (int64_t s = first; s < end; s++) ahead_.add(cache.at<Value>(cache.place(table, s)));
-        const int64_t probable = first + stride * PART_SLOTS;
-        for (int64_t s = probable; s < std::min(probable + Ahead::SLOTS, limit); s++)
-            ahead_.add(cache.at<Value>(cache.place(table, s)));
-        for (int64_t s = 0; s < end - first; s += CHUNK_SLOTS) {
-            const Chunk<Value> chunk{(const Value* const*)ahead_.slots(s), std::min(end - first - s, CHUNK_SLOTS), cache};
-            ahead_.move_to(s + chunk.count);
-            for (int h = 0; h < at.heads; h++) {
-                const int64_t head = at.is_shared ? 0 : h;
-                const F32 scores = score(chunk, at.key + head * at.key_dim, queries, at.key_dim, h);
-                const float top = std::max(tops[h], largest(scores)), fade = exp16(splat(tops[h] - top))[0];
-                const F32 softened = exp16(scores - top);
-                float weights[CHUNK_SLOTS];
-                store(weights, softened);
-                tops[h] = top, totals[h] = totals[h] * fade + sum(softened);
-                add(chunk, at.value + head * at.value_dim, weights, fade, at.value_dim, out + h * at.value_dim);
-            }
+    // What the values of some slots count, by slot, and what was added up before.
+    struct Weights {
+        const float* of;
+        float before;
+    };
+
+    template <class Value> void look_at(int64_t count, float* part) {
+        const int64_t heads = at_->heads;
+        float *tops = part, *totals = part + heads, *out = part + 2 * heads;
+        std::fill(tops, tops + heads, -INFINITY);
+        std::memset(totals, 0, heads * (at_->value_dim + 1) * sizeof(float));
+        products_.resize(heads * CHUNK_SLOTS), weights_.resize(heads * CHUNK_SLOTS), fades_.resize(heads);
+        if (sizeof(Value) == 2) prepare();
+        for (int64_t s = 0; s < count; s += CHUNK_SLOTS) {
+            const Slots slots = slots_ + s;
+            each<SIDE>([&](int64_t i, int64_t h) {
+                multiply(Few<Value, SIDE>{slots + i, at_->key + own(h, at_->key_dim)}, h, &products_[h * CHUNK_SLOTS + i]);
+            });
+            weigh(std::min(count - s, CHUNK_SLOTS), tops, totals);
+            at_->is_shared ? add_all<Value, CHUNK_SLOTS>(slots, out) : add_all<Value, SIDE>(slots, out);
         }
-        ahead_.leave(end - first);
     }
 
-    // Calls memory for the slots that come next, little by little: a thousand calls at once would hold up the sums.
-    class Ahead {
-      public:
-        static constexpr int64_t SLOTS = CHUNK_SLOTS;  // how far ahead
+    // Where a head's own values begin.
+    int64_t own(int64_t h, int64_t dim) const { return at_->is_shared ? 0 : h * dim; }
 
-        // Slots of so many bytes; `times` calls are made while a chunk is looked at.
-        void start(int64_t bytes, int64_t times) {
-            bytes_ = bytes, lines_ = CHUNK_SLOTS * bytes / LINE_BYTES / times + 1, count_ = 0;
-        }
-        void add(const void* slot) {
-            if (count_ == 0) slot_ = slot == foreseen_ ? reached_ : 0, offset_ = 0;
-            slots_[count_++] = (const uint8_t*)slot;
-        }
-        const uint8_t* const* slots(int64_t first) const { return slots_ + first; }
-        void move_to(int64_t slot) { end_ = std::min(slot + SLOTS, count_); }
-        void call() {
-            if (slot_ >= end_) return;
-            const uint8_t* from = slots_[slot_] + offset_;
-            for (int64_t line = 0; line < lines_; line++) __builtin_prefetch(from + line * LINE_BYTES, 0, 2);
-            offset_ += lines_ * LINE_BYTES;
-            if (offset_ >= bytes_) offset_ = 0, slot_++;
-        }
-        void leave(int64_t slot) {
-            foreseen_ = slot < count_ ? slots_[slot] : nullptr;
-            reached_ = std::max(slot_ - slot, int64_t(0));
-        }
+    template <class Value, int COUNT> void add_all(Slots slots, float* out) {
+        each<COUNT>([&](int64_t i, int64_t h) {
+            const Weights weights{&weights_[h * CHUNK_SLOTS + i], i == 0 ? fades_[h] : 1.0f};
+            add(Few<Value, COUNT>{slots + i, at_->value + own(h, at_->value_dim)}, weights, out + h * at_->value_dim);
+        });
+    }
 
-      private:
-        static constexpr int64_t LINE_BYTES = 64;
-        const uint8_t* slots_[PART_SLOTS + SLOTS];
-        const void* foreseen_ = nullptr;
-        int64_t bytes_ = 0, lines_ = 0, count_ = 0, end_ = 0, slot_ = 0, offset_ = 0, reached_ = 0;
-    };
-
-    static constexpr int TOGETHER = 8;  // slots of which the scores are summed side by side
-    static constexpr int PAIRS = HAS_MANY_REGISTERS ? 4 : 2;  // registers of bfloat16 of which values are summed so
+    // Call use(first slot, head) for COUNT slots after the other of a chunk: what heads have of their own in the order of
+    // memory, and what they share head by head.
+    template <int COUNT, class Use> void each(const Use& use) {
+        if (at_->is_shared) {
+            for (int64_t h = 0; h < at_->heads; h++)
+                for (int64_t i = 0; i < CHUNK_SLOTS; i += COUNT) use(i, h);
+        } else {
+            for (int64_t i = 0; i < CHUNK_SLOTS; i += COUNT)
+                for (int64_t h = 0; h < at_->heads; h++) use(i, h);
+        }
+    }
 
     // Queries as they meet keys of bfloat16.
-    void prepare(const float* queries, const Span& at) {
+    void prepare() {
         twins_.clear();
-        for (int h = 0; h < at.heads; h++)
-            for (int64_t d = 0; d + 2 * LANES <= at.key_dim; d += 2 * LANES)
-                twins_.push_back(to_twin(queries + h * at.key_dim + d));
+        for (int h = 0; h < at_->heads; h++)
+            for (int64_t d = 0; d + 2 * LANES <= at_->key_dim; d += 2 * LANES)
+                twins_.push_back(to_twin(queries_ + h * at_->key_dim + d));
     }
 
-    // The scores of one head at the slots of a chunk; -infinity where there is none.
-    template <class Value>
-    F32 score(const Chunk<Value>& chunk, int64_t key, const float* queries, int64_t dim, int head) {
-        float scores[CHUNK_SLOTS];
-        for (int64_t s = 0; s < chunk.count; s += TOGETHER) {
-            const Value* keys[TOGETHER];
-            for (int i = 0; i < TOGETHER; i++) keys[i] = chunk.slots[std::min(s + i, chunk.count - 1)] + key;
-            Folded found[TOGETHER] = {};
-            int64_t d = 0;
-            if constexpr (sizeof(Value) == 2) {
-                const Twin* query = twins_.data() + head * (dim / (2 * LANES));
-                for (; d + 2 * LANES <= dim; d += 2 * LANES, query++) {
-                    ahead_.call();
-                    for (int i = 0; i < TOGETHER; i++) found[i] = add_twin(found[i], load<U32>(keys[i] + d), *query);
-                }
-            }
-            if constexpr (sizeof(Value) == 1) {
-                score_codes(chunk, s, keys, key, queries + head * dim, dim, found);
-            } else {
-                for (; d < dim; d += LANES) {
-                    const F32 query = load_some(queries + head * dim + d, dim - d);
-                    for (int i = 0; i < TOGETHER; i++)
-                        found[i] = add_folded(found[i], query, read_some(keys[i] + d, dim - d));
-                }
-            }
-            sums(found, scores + s);
+    // Products of a head's query with keys, to be summed over the lanes: to [SIDE].
+    void multiply(const Few<uint16_t, SIDE>& keys, int64_t h, Folded* to) {
+        const int64_t dim = at_->key_dim, num_twins = dim / (2 * LANES);
+        TwinSum found[SIDE];
+        for (int64_t t = 0; t < num_twins; t++) {
+            keys.call(t * 2 * LANES);
+            const Twin& query = twins_[h * num_twins + t];
+            for (int i = 0; i < SIDE; i++) found[i].add(load<U32>(keys.at(i, t * 2 * LANES)), query);
         }
-        for (int64_t s = chunk.count; s < CHUNK_SLOTS; s++) scores[s] = -INFINITY;
-        return load<F32>(scores);
+        for (int i = 0; i < SIDE; i++) to[i] = found[i].total();
+        multiply_rest(keys, h, num_twins * 2 * LANES, to);
+    }
+    void multiply(const Few<float, SIDE>& keys, int64_t h, Folded* to) {
+        for (int i = 0; i < SIDE; i++) to[i] = Folded{};
+        multiply_rest(keys, h, 0, to);
     }
 
-    // The scores of TOGETHER slots, group by group: an entry's parts are whole groups.
-    void score_codes(const Chunk<int8_t>& chunk, int64_t first, const int8_t* const* keys, int64_t key,
-                     const float* query, int64_t dim, Folded* found) {
-        const int group = chunk.cache.group;
+    template <class Value> void multiply_rest(const Few<Value, SIDE>& keys, int64_t h, int64_t d, Folded* to) {
+        for (const int64_t dim = at_->key_dim; d < dim; d += LANES) {
+            keys.call(d);
+            const F32 query = load_some(queries_ + h * dim + d, dim - d);
+            for (int i = 0; i < SIDE; i++) to[i] = add_folded(to[i], query, read_some(keys.at(i, d), dim - d));
+        }
+    }
+
+    // Group by group: an entry's parts are whole groups.
+    void multiply(const Few<int8_t, SIDE>& keys, int64_t h, Folded* to) {
+        const int64_t dim = at_->key_dim, group = cache_->group;
+        Folded found[SIDE] = {};
         for (int64_t g = 0; g < dim; g += group) {
-            ahead_.call();
-            Folded parts[TOGETHER] = {};
+            keys.call(g);
+            Folded parts[SIDE] = {};
             for (int64_t d = g; d < g + group; d += LANES) {
-                const F32 part = load<F32>(query + d);
-                for (int i = 0; i < TOGETHER; i++) parts[i] = add_folded(parts[i], part, read16(keys[i] + d));
+                const F32 query = load<F32>(queries_ + h * dim + d);
+                for (int i = 0; i < SIDE; i++) parts[i] = add_folded(parts[i], query, read16(keys.at(i, d)));
             }
-            for (int i = 0; i < TOGETHER; i++) {
-                const int8_t* slot = chunk.slots[std::min(first + i, chunk.count - 1)];
-                found[i] += parts[i] * widen(chunk.cache.scales(slot)[(key + g) / group]);
-            }
+            for (int i = 0; i < SIDE; i++) found[i] += parts[i] * scale(keys, i, g);
         }
+        for (int i = 0; i < SIDE; i++) to[i] = found[i];
     }
 
-    // out = out * fade + the weighted values of a chunk
-    void add(const Chunk<uint16_t>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
+    template <int COUNT> float scale(const Few<int8_t, COUNT>& codes, int i, int64_t d) const {
+        return widen(cache_->scales((const int8_t*)codes.slots[i])[(codes.begin + d) / cache_->group]);
+    }
+
+    // Turn products into weights e^(score - largest); what was added up before fades where a larger score is found.
+    void weigh(int64_t count, float* tops, float* totals) {
+        const int64_t heads = at_->heads;
+        for (size_t i = 0; i < products_.size(); i += 8) sums(&products_[i], &weights_[i]);
+        for (int64_t h = 0; h < heads; h++) {
+            float* weights = &weights_[h * CHUNK_SLOTS];
+            std::fill(weights + count, weights + CHUNK_SLOTS, -INFINITY);
+            const F32 scores = load<F32>(weights);
+            const float top = std::max(tops[h], largest(scores));
+            fades_[h] = tops[h] - top, tops[h] = top;
+            store(weights, exp16(scores - top));
+        }
+        for (int64_t h = 0; h < heads; h += LANES)
+            store_some(&fades_[h], exp16(load_some(&fades_[h], heads - h)), heads - h);
+        for (int64_t h = 0; h < heads; h++)
+            totals[h] = totals[h] * fades_[h] + sum(load<F32>(&weights_[h * CHUNK_SLOTS]));
+    }
+
+    static constexpr int PAIRS = HAS_MANY_REGISTERS ? 4 : 2;  // registers of bfloat16 of which values are summed so
+
+    // out = out * before + the weighted values
+    template <int COUNT> void add(const Few<uint16_t, COUNT>& values, const Weights& weights, float* out) {
+        const int64_t dim = at_->value_dim;
         int64_t d = 0;
-        for (; d + PAIRS * 2 * LANES <= dim; d += PAIRS * 2 * LANES) add_pairs<PAIRS>(chunk, value + d, weights, fade, out + d);
-        for (; d + 2 * LANES <= dim; d += 2 * LANES) add_pairs<1>(chunk, value + d, weights, fade, out + d);
-        add_rest(chunk, value, weights, fade, d, dim, out);
+        for (; d + PAIRS * 2 * LANES <= dim; d += PAIRS * 2 * LANES) add_pairs<PAIRS>(values, d, weights, out + d);
+        for (; d + 2 * LANES <= dim; d += 2 * LANES) add_pairs<1>(values, d, weights, out + d);
+        add_rest(values, d, weights, out);
     }
-    void add(const Chunk<float>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
-        add_rest(chunk, value, weights, fade, 0, dim, out);
+    template <int COUNT> void add(const Few<float, COUNT>& values, const Weights& weights, float* out) {
+        add_rest(values, 0, weights, out);
+    }
+    template <int COUNT> void add(const Few<int8_t, COUNT>& values, const Weights& weights, float* out) {
+        const int group = cache_->group;
+        const auto add_group = group == 64   ? &Lookup::add_codes<4, COUNT>
+                               : group == 32 ? &Lookup::add_codes<2, COUNT>
+                                             : &Lookup::add_codes<1, COUNT>;
+        for (int64_t d = 0; d < at_->value_dim; d += group) (this->*add_group)(values, d, weights, out + d);
     }
 
-    void add(const Chunk<int8_t>& chunk, int64_t value, const float* weights, float fade, int64_t dim, float* out) {
-        const auto add_group = chunk.cache.group == 64   ? &Lookup::add_codes<4>
-                               : chunk.cache.group == 32 ? &Lookup::add_codes<2>
-                                                         : &Lookup::add_codes<1>;
-        for (int64_t d = 0; d < dim; d += chunk.cache.group) (this->*add_group)(chunk, value + d, weights, fade, out + d);
-    }
-
-    template <int PARTS>
-    void add_codes(const Chunk<int8_t>& chunk, int64_t value, const float* weights, float fade, float* out) {
-        F32 total[PARTS];
-        for (int p = 0; p < PARTS; p++) total[p] = load<F32>(out + p * LANES) * fade;
-        for (int64_t s = 0; s < chunk.count; s++) {
-            const int8_t* slot = chunk.slots[s];
-            const float weight = weights[s] * widen(chunk.cache.scales(slot)[value / (PARTS * LANES)]);
-            ahead_.call();
-            for (int p = 0; p < PARTS; p++) total[p] += read16(slot + value + p * LANES) * weight;
+    template <int PARTS, int COUNT>
+    void add_pairs(const Few<uint16_t, COUNT>& values, int64_t first, const Weights& weights, float* out) {
+        F32 even[PARTS], odd[PARTS];
+        for (int p = 0; p < PARTS; p++) {
+            values.call(first + 2 * p * LANES);
+            even[p] = load<F32>(out + 2 * p * LANES) * weights.before;
+            odd[p] = load<F32>(out + (2 * p + 1) * LANES) * weights.before;
         }
-        for (int p = 0; p < PARTS; p++) store(out + p * LANES, total[p]);
-    }
-
-    template <int COUNT>
-    void add_pairs(const Chunk<uint16_t>& chunk, int64_t value, const float* weights, float fade, float* out) {
-        F32 even[COUNT], odd[COUNT];
-        for (int p = 0; p < COUNT; p++) {
-            even[p] = load<F32>(out + 2 * p * LANES) * fade;
-            odd[p] = load<F32>(out + (2 * p + 1) * LANES) * fade;
-        }
-        for (int64_t s = 0; s < chunk.count; s++) {
-            const float weight = weights[s];
-            ahead_.call();
-            for (int p = 0; p < COUNT; p++) {
-                const U32 pairs = load<U32>(chunk.slots[s] + value + 2 * p * LANES);
+        for (int i = 0; i < COUNT; i++) {
+            const float weight = weights.of[i];
+            for (int p = 0; p < PARTS; p++) {
+                const U32 pairs = load<U32>(values.at(i, first + 2 * p * LANES));
                 even[p] += (F32)(pairs << 16) * weight;
                 odd[p] += (F32)(pairs & 0xffff0000u) * weight;
             }
         }
-        for (int p = 0; p < COUNT; p++) {
+        for (int p = 0; p < PARTS; p++) {
             store(out + 2 * p * LANES, even[p]);
             store(out + (2 * p + 1) * LANES, odd[p]);
         }
     }
 
-    template <class Value>
-    void add_rest(const Chunk<Value>& chunk, int64_t value, const float* weights, float fade, int64_t d, int64_t dim,
-                         float* out) {
-        ahead_.call();
-        for (; d < dim; d += LANES) {
-            F32 total = load_some(out + d, dim - d) * fade;
-            for (int64_t s = 0; s < chunk.count; s++) total += read_some(chunk.slots[s] + value + d, dim - d) * weights[s];
+    template <int PARTS, int COUNT>
+    void add_codes(const Few<int8_t, COUNT>& values, int64_t first, const Weights& weights, float* out) {
+        values.call(first);
+        F32 total[PARTS];
+        for (int p = 0; p < PARTS; p++) total[p] = load<F32>(out + p * LANES) * weights.before;
+        for (int i = 0; i < COUNT; i++) {
+            const float weight = weights.of[i] * scale(values, i, first);
+            for (int p = 0; p < PARTS; p++) total[p] += read16(values.at(i, first + p * LANES)) * weight;
+        }
+        for (int p = 0; p < PARTS; p++) store(out + p * LANES, total[p]);
+    }
+
+    template <class Value, int COUNT>
+    void add_rest(const Few<Value, COUNT>& values, int64_t d, const Weights& weights, float* out) {
+        for (const int64_t dim = at_->value_dim; d < dim; d += LANES) {
+            values.call(d);
+            F32 total = load_some(out + d, dim - d) * weights.before;
+            for (int i = 0; i < COUNT; i++) total += read_some(values.at(i, d), dim - d) * weights.of[i];
             store_some(out + d, total, dim - d);
         }
     }
 
+    const Cache* cache_ = nullptr;
+    const Span* at_ = nullptr;
+    const float* queries_ = nullptr;
+    const uint8_t* slots_[PART_SLOTS + SIDE];
     std::vector<Twin> twins_;
-    Ahead ahead_;
+    std::vector<Folded> products_;  // [heads][CHUNK_SLOTS]
+    std::vector<float> weights_, fades_;  // [heads][CHUNK_SLOTS], [heads]
 };
 
 // Join the parts of one query: out [heads][value_dim].
-inline void join_parts(const float* parts, int64_t count, const Span& at, int32_t format, float* out) {
-    const int64_t split = num_split(format, at.value_dim);
-    std::vector<float> joined(at.value_dim);
-    for (int h = 0; h < at.heads; h++, out += at.value_dim) {
-        float top = -INFINITY, total = 0;
-        for (int64_t p = 0; p < count; p++) top = std::max(top, parts[p * at.part_size() + h]);
-        std::fill(joined.begin(), joined.end(), 0.0f);
-        for (int64_t p = 0; p < count; p++) {
-            const float* part = parts + p * at.part_size();
-            const float weight = std::exp(part[h] - top);
-            const float* values = part + 2 * at.heads + h * at.value_dim;
-            total += weight * part[at.heads + h];
-            for (int64_t d = 0; d < at.value_dim; d++) joined[d] += weight * values[d];
-        }
-        for (int64_t d = 0; d < at.value_dim; d++) {
-            const int64_t block = d / (2 * LANES) * (2 * LANES), lane = d - block;
-            out[d] = joined[d < split ? block + lane / 2 + lane % 2 * LANES : d] / total;
+class Join {
+  public:
+    void join(const float* parts, int64_t count, const Span& at, int32_t format, float* out) {
+        const int64_t split = num_split(format, at.value_dim);
+        weights_.resize((count + LANES - 1) / LANES * LANES), joined_.resize(at.value_dim);
+        for (int h = 0; h < at.heads; h++, out += at.value_dim) {
+            const float inverse = 1.0f / weigh(parts + h, count, at);
+            const float* values = parts + 2 * at.heads + h * at.value_dim;
+            for (int64_t d = 0; d < at.value_dim; d += LANES) {
+                F32 total = {};
+                for (int64_t p = 0; p < count; p++)
+                    total += load_some(values + p * at.part_size() + d, at.value_dim - d) * weights_[p];
+                store_some(joined_.data() + d, total * inverse, at.value_dim - d);
+            }
+            int64_t d = 0;
+            for (; d < split; d += 2 * LANES)
+                for (int lane = 0; lane < LANES; lane++) {
+                    out[d + 2 * lane] = joined_[d + lane];
+                    out[d + 2 * lane + 1] = joined_[d + LANES + lane];
+                }
+            std::copy(joined_.begin() + d, joined_.end(), out + d);
         }
     }
-}
+
+  private:
+    // What each part of a head counts, and their sum. tops [parts], each before its sum.
+    float weigh(const float* tops, int64_t count, const Span& at) {
+        float top = -INFINITY, total = 0;
+        for (int64_t p = 0; p < count; p++) top = std::max(top, tops[p * at.part_size()]);
+        for (int64_t p = 0; p < count; p++) weights_[p] = tops[p * at.part_size()] - top;
+        for (int64_t p = 0; p < count; p += LANES) store(&weights_[p], exp16(load<F32>(&weights_[p])));
+        for (int64_t p = 0; p < count; p++) total += weights_[p] * tops[p * at.part_size() + at.heads];
+        return total;
+    }
+
+    std::vector<float> weights_, joined_;
+};
 
 }  // namespace vl2

@@ -125,10 +125,10 @@ float vl2_read(const float* from, int64_t count) {
     std::atomic<int32_t> total{0};
     parallel_for(count / LANES, 1 << 14, [&](int64_t begin, int64_t end, int) {
         I32 seen = {};
-        each_bundle(begin, end, tiles_at_once(1), [&](const Bundle& bundle) {
+        each_bundle(begin, end, tiles_at_once(BFLOAT16, 1), BFLOAT16, [&](const Bundle& bundle) {
             for (int i = 0; i < bundle.count; i++) {
                 const float* at = from + bundle[i] * LANES;
-                if (calls_ahead(bundle.count)) __builtin_prefetch((const uint8_t*)at + AHEAD);
+                if (calls_ahead(BFLOAT16, bundle.count)) __builtin_prefetch((const uint8_t*)at + AHEAD);
                 seen ^= load<I32>(at);
             }
         });

@@ -106,6 +106,14 @@ template <class Piece> void parallel_for(int64_t count, int64_t size, const Piec
     });
 }
 
+// Pieces of one size, so long that memory is read on and on, of which each thread takes as many.
+inline int64_t even_size(int64_t count) {
+    constexpr int64_t MOST = 16;
+    const int64_t threads = Pool::shared().num_threads(), share = (count + threads - 1) / threads;
+    const int64_t turns = (share + MOST - 1) / MOST;
+    return turns > 0 ? (share + turns - 1) / turns : 1;
+}
+
 // Ranges of tiles: long enough to stream through memory, and shorter towards the end so that the threads end together.
 class Ranges {
   public:

@@ -72,9 +72,15 @@ inline Twin to_twin(const float* from) {
     }
     return {load<U32>(high), load<U32>(low)};
 }
-VL2_INLINE Folded add_twin(Folded acc, U32 pairs, const Twin& a) {
-    return dot_pairs(dot_pairs(acc, pairs, a.high), pairs, a.low);
-}
+struct TwinSum {
+    Folded high = {}, low = {};
+
+    VL2_INLINE void add(U32 pairs, const Twin& a) {
+        high = dot_pairs(high, pairs, a.high);
+        low = dot_pairs(low, pairs, a.low);
+    }
+    VL2_INLINE Folded total() const { return high + low; }
+};
 #else
 struct Twin {
     F32 even, odd;
@@ -84,9 +90,15 @@ inline Twin to_twin(const float* from) {
     for (int i = 0; i < LANES; i++) even[i] = from[2 * i], odd[i] = from[2 * i + 1];
     return {load<F32>(even), load<F32>(odd)};
 }
-VL2_INLINE Folded add_twin(Folded acc, U32 pairs, const Twin& a) {
-    return add_folded(add_folded(acc, (F32)(pairs << 16), a.even), (F32)(pairs & 0xffff0000u), a.odd);
-}
+struct TwinSum {
+    Folded even = {}, odd = {};
+
+    VL2_INLINE void add(U32 pairs, const Twin& a) {
+        even = add_folded(even, (F32)(pairs << 16), a.even);
+        odd = add_folded(odd, (F32)(pairs & 0xffff0000u), a.odd);
+    }
+    VL2_INLINE Folded total() const { return even + odd; }
+};
 #endif
 
 VL2_INLINE F32 absolute(F32 x) { return (F32)((U32)x & 0x7fffffffu); }

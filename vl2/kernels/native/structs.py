@@ -88,6 +88,15 @@ class Language(Structure):
     ]  # fmt: skip
 
 
+class Table(Structure):
+    """A table of embeddings as it is stored (embeddings.h)."""
+
+    _fields_ = [
+        *[(name, c_int32) for name in ("format", "group", "is_rounded")],
+        ("width", c_int64), ("row_bytes", c_int64), ("data", c_void_p), ("scales", c_void_p),
+    ]  # fmt: skip
+
+
 class Rows(Structure):
     """The rows of one sequence in a step (language.h)."""
 
@@ -98,7 +107,8 @@ class Step(Structure):
     """What one call computes (language.h)."""
 
     _fields_ = [
-        ("x", c_void_p), ("num_rows", c_int64), ("num_sequences", c_int64), ("sequences", POINTER(Rows)),
+        ("x", c_void_p), ("ids", POINTER(c_int64)), ("embeddings", POINTER(Table)),
+        ("num_rows", c_int64), ("num_sequences", c_int64), ("sequences", POINTER(Rows)),
         ("cos", c_void_p), ("sin", c_void_p), ("cache", c_void_p), ("layer_bytes", c_int64), ("slot_bytes", c_int64),
         ("block_size", c_int64), ("num_slots", c_int64), ("cache_format", c_int32), ("cache_group", c_int32),
         ("head", POINTER(Weight)), ("logits", c_void_p),

@@ -6,19 +6,30 @@
 
 namespace vl2 {
 
-// Tiles that a block meets at once: as many as the registers hold. Few rows wait for memory, which serves a Xeon fastest
-// in one stream that is called ahead, and a Zen 3, measured without AVX-512, in four that it foresees itself.
+// Few rows wait for memory. It serves a Xeon fastest in one stream that is called ahead, and a Zen in several that it
+// foresees itself; where a Zen has AVX-512, four bits and eight need the calls all the same. Measured on a Xeon, on a
+// Zen 5 and, without AVX-512, on a Zen 3.
+#if defined(__znver1__) || defined(__znver2__) || defined(__znver3__) || defined(__znver4__) || defined(__znver5__)
+constexpr bool IS_ZEN = true;
+#else
+constexpr bool IS_ZEN = false;
+#endif
+constexpr bool is_int(int32_t format) { return format >= INT8; }
+constexpr bool is_foreseen(int32_t format) { return !HAS_MANY_REGISTERS || (IS_ZEN && !is_int(format)); }
+constexpr bool is_one_stream(int32_t format, int64_t rows) { return !is_foreseen(format) && rows <= 2; }
+
+// Tiles that a block meets at once: as many as the registers hold.
 constexpr int MOST_TILES = 4;
-constexpr bool is_one_stream(int64_t rows) { return HAS_MANY_REGISTERS && rows <= 2; }
-constexpr int tiles_at_once(int64_t rows) {
-    if (HAS_MANY_REGISTERS) return is_one_stream(rows) ? 1 : 2;
-    return rows == 1 ? 4 : rows == 2 ? 2 : 1;
+constexpr int tiles_at_once(int32_t format, int64_t rows) {
+    if (is_one_stream(format, rows)) return 1;
+    return rows == 1 ? 4 : rows == 2 || HAS_MANY_REGISTERS ? 2 : 1;
 }
+inline int tiles_at_once(const Packed& x) { return tiles_at_once(x.format, x.rows); }
 
 // Bytes of a weight that are called into a core's second cache ahead, and into its first where the tile unit reads: the
-// processor itself looks no further than the end of a page. Measured on a Xeon and, without AVX-512, on a Zen 3.
-constexpr int64_t AHEAD = HAS_MANY_REGISTERS ? 16384 : 2048, UNIT_AHEAD = 2048;
-constexpr bool calls_ahead(int tiles) { return HAS_MANY_REGISTERS || tiles == 1; }
+// processor itself looks no further than the end of a page.
+constexpr int64_t AHEAD = HAS_MANY_REGISTERS ? 16384 : 2048, UNIT_AHEAD = 2048, SCALES_AHEAD = AHEAD / 16;
+constexpr bool calls_ahead(int32_t format, int tiles) { return !is_foreseen(format) || (!HAS_MANY_REGISTERS && tiles == 1); }
 
 // What a thread reads in order, and where it goes on behind the end; null: nobody knows. What is called from beyond the
 // end would be read for nothing.
@@ -50,7 +61,7 @@ void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const S
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
         for (int t = 0; t < TILES; t++) {
-            if constexpr (calls_ahead(TILES)) stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
+            if constexpr (calls_ahead(BFLOAT16, TILES)) stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
             const U32 pair = load<U32>(w[t] + k * 2 * LANES);
             for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
         }
@@ -64,40 +75,50 @@ void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const IntBl
              float* out) {
     constexpr int QUADS = FOUR_BITS ? 2 : 1;  // of columns in one load
     constexpr bool IS_WIDE = SPLIT && HAS_WIDE_QUADS, HAS_BOTTOMS = SPLIT && !IS_WIDE;
+    // loads whose sums stay apart where registers allow: one chain of sums would wait for itself
+    constexpr int LOADS = !HAS_MANY_REGISTERS || TILES > 1 || ROWS > 4 ? 1 : (ROWS > 2 ? 2 : 4) / QUADS;
+    constexpr bool CALLS = calls_ahead(INT8, TILES);
+    constexpr int CHAINS = LOADS * (HAS_MANY_REGISTERS ? QUADS : 1);
     const int num_loads = x.group / 4 / QUADS;
     const int32_t *high = x.high, *low = x.low;
     F32 acc[TILES][ROWS] = {};
     int64_t at = 0;
     for (int64_t g = 0; g < x.cols / x.group; g++) {
-        // even and odd loads apart where registers allow: one chain of sums would wait for itself
-        I32 tops[TILES][2][ROWS] = {}, bottoms[TILES][2][ROWS] = {};
+        I32 tops[TILES][CHAINS][ROWS] = {}, bottoms[TILES][CHAINS][ROWS] = {};
         for (int t = 0; t < TILES; t++)
             for (int m = 0; m < ROWS; m++) (HAS_BOTTOMS ? bottoms : tops)[t][0][m] -= x.offsets[g * ROWS + m];
-        for (int i = 0; i < num_loads; i++, at += 4 * LANES, high += QUADS * ROWS, low += SPLIT ? QUADS * ROWS : 0) {
-            for (int t = 0; t < TILES; t++) {
-                if constexpr (calls_ahead(TILES)) stretch.call(w[t] + at);
-                const I32 bytes = load<I32>(w[t] + at);
+        for (int i = 0; i < num_loads; i += LOADS) {
+#pragma GCC unroll 4
+            for (int l = 0; l < LOADS; l++, at += 4 * LANES, high += QUADS * ROWS, low += SPLIT ? QUADS * ROWS : 0) {
+                for (int t = 0; t < TILES; t++) {
+                    if constexpr (CALLS) stretch.call(w[t] + at);
+                    const I32 bytes = load<I32>(w[t] + at);
 #pragma GCC unroll 2
-                for (int q = 0; q < QUADS; q++) {
-                    const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
-                    const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
-                    const int chain = !HAS_MANY_REGISTERS ? 0 : FOUR_BITS ? q : ROWS > 4 ? 0 : i & 1;
-                    for (int m = 0; m < ROWS; m++) {
-                        I32 &top = tops[t][chain][m], &bottom = bottoms[t][chain][m];
-                        const int word = q * ROWS + m;
-                        top = IS_WIDE ? dot_wide(top, quad, high[word], low[word]) : dot(top, quad, high[word]);
-                        if constexpr (HAS_BOTTOMS) bottom = dot(bottom, quad, low[word]);
+                    for (int q = 0; q < QUADS; q++) {
+                        const I32 quad = !FOUR_BITS ? bytes : q == 0 ? low_nibbles(bytes) : high_nibbles(bytes);
+                        const auto dot = FOUR_BITS ? dot_nibbles : dot_quad;
+                        const int chain = HAS_MANY_REGISTERS ? l * QUADS + q : 0;
+                        for (int m = 0; m < ROWS; m++) {
+                            I32 &top = tops[t][chain][m], &bottom = bottoms[t][chain][m];
+                            const int word = q * ROWS + m;
+                            top = IS_WIDE ? dot_wide(top, quad, high[word], low[word]) : dot(top, quad, high[word]);
+                            if constexpr (HAS_BOTTOMS) bottom = dot(bottom, quad, low[word]);
+                        }
                     }
                 }
             }
         }
         for (int t = 0; t < TILES; t++) {
-            const F32 scale = widen16(scales[t] + g * LANES);
+            const uint16_t* const steps = scales[t] + g * LANES;
+            if constexpr (CALLS) __builtin_prefetch((const uint8_t*)steps + SCALES_AHEAD, 0, 2);
+            const F32 scale = widen16(steps);
             for (int m = 0; m < ROWS; m++) {
-                const auto both = [&](const I32(*chains)[ROWS]) {
-                    return chains[0][m] + (FOUR_BITS ? chains[1][m] >> HIGH_SHIFT : chains[1][m]);
+                const auto all = [&](const I32(*chains)[ROWS]) {
+                    I32 even = chains[0][m], odd = CHAINS > 1 ? chains[1 % CHAINS][m] : I32{};
+                    for (int c = 2; c + 1 < CHAINS; c += 2) even += chains[c][m], odd += chains[c + 1][m];
+                    return even + (FOUR_BITS ? odd >> HIGH_SHIFT : odd);
                 };
-                const I32 top = both(tops[t]), total = HAS_BOTTOMS ? (top << 7) + both(bottoms[t]) : top;
+                const I32 top = all(tops[t]), total = HAS_BOTTOMS ? (top << 7) + all(bottoms[t]) : top;
                 acc[t][m] = add_product(acc[t][m], to_float(total), scale * x.steps[g * ROWS + m]);
             }
         }
@@ -120,7 +141,8 @@ template <int TOGETHER, class Use> void by_count(int num_tiles, const Use& use) 
 
 template <int ROWS>
 void dot_rows(const Tile* tiles, int num_tiles, const Packed& x, int64_t block, const Stretch& stretch, float* out) {
-    constexpr int TOGETHER = tiles_at_once(ROWS), INTS_TOGETHER = HAS_MANY_REGISTERS ? 1 : TOGETHER;
+    constexpr int TOGETHER = tiles_at_once(BFLOAT16, ROWS);
+    constexpr int INTS_TOGETHER = HAS_MANY_REGISTERS ? 1 : tiles_at_once(INT8, ROWS);
     const int64_t first = block * x.block_rows, cols = x.cols;
     const uint8_t* data[MOST_TILES] = {};
     for (int t = 0; t < num_tiles; t++) data[t] = tiles[t].weight->tile(tiles[t].expert, tiles[t].number);
@@ -194,7 +216,7 @@ template <class Row> void pack(Packed& to, const Weight& weight, int64_t rows, c
 
 // The stretch of an expert's tiles up to `end`, where they are read as one stream.
 inline Stretch stretch_of(const Packed& x, const Weight& weight, int64_t expert, int64_t end, const uint8_t* next) {
-    return is_one_stream(x.rows) ? Stretch{weight.tile(expert, end), next} : Stretch{};
+    return is_one_stream(x.format, x.rows) ? Stretch{weight.tile(expert, end), next} : Stretch{};
 }
 
 // Tiles that are read side by side: first, first + step, ..
@@ -207,8 +229,8 @@ struct Bundle {
 
 // Call use(bundle) for bundles of up to `size` tiles that cover begin .. end - 1. Streams that the processor foresees are
 // as long as can be, each from tile to tile; of those that are called ahead neighbours are read together.
-template <class Use> void each_bundle(int64_t begin, int64_t end, int size, const Use& use) {
-    if (!HAS_MANY_REGISTERS) {
+template <class Use> void each_bundle(int64_t begin, int64_t end, int size, int32_t format, const Use& use) {
+    if (is_foreseen(format)) {
         const int64_t step = (end - begin) / size;
         for (int64_t tile = begin; tile < begin + step; tile++) use(Bundle{tile, step, size});
         begin += step * size;
@@ -218,7 +240,7 @@ template <class Use> void each_bundle(int64_t begin, int64_t end, int size, cons
 
 // put(row, first output, 16 values): called once for each row and tile of weight * x, in any order.
 template <class Put> void multiply(const Weight& weight, const Packed& x, const Put& put) {
-    const int together = tiles_at_once(x.rows);
+    const int together = tiles_at_once(x);
     const int64_t tiles = weight.num_tiles();
     const Ranges ranges(tiles);
     parallel_ranges(tiles, ranges, [&](int64_t begin, int64_t end, int) {
@@ -226,7 +248,7 @@ template <class Put> void multiply(const Weight& weight, const Packed& x, const 
         const int64_t near = x.blocks_near(), next = end + ranges.skip(tiles - end);
         const Stretch stretch = stretch_of(x, weight, 0, end, next < tiles ? weight.tile(0, next) : nullptr);
         for (int64_t first = 0; first < x.num_blocks(); first += near)
-            each_bundle(begin, end, together, [&](const Bundle& bundle) {
+            each_bundle(begin, end, together, x.format, [&](const Bundle& bundle) {
                 Tile some[MOST_TILES];
                 for (int t = 0; t < bundle.count; t++) some[t] = {&weight, 0, bundle[t]};
                 for (int64_t block = first; block < std::min(first + near, x.num_blocks()); block++) {
