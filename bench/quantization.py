@@ -3,7 +3,7 @@
 Writes each setting into a temporary folder, calibrated on training pictures where it says so, and compares it with the
 original on held-out ones: token by token along the true answers, in float32, where nothing but the weights differs; and
 by pocketbench, as the engine runs it. The first row is the original in its stored type: rounded activations alone.
-Usage: `python bench/quantization.py [--questions 300] [--only "int4 group 64"]`, after `vl2 corpus draw`.
+Usage, after `vl2 corpus draw`: `python bench/quantization.py [--questions 300] [--only "int4" --out part.json]`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ from vl2.weights import find_checkpoint, load_model
 from vl2.weights.pack import pack_model
 from vl2.weights.quantize import quantize_checkpoint
 from vl2.weights.quantized_model import quantized_weights
+
+ALL_SETTINGS = Path("bench/results/quantization.json")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,8 +113,10 @@ def main() -> None:
     parser.add_argument("--compared", type=int, default=40, help="answers a kind that are compared token by token")
     parser.add_argument("--questions", type=int, default=0, help="questions a kind of pocketbench; 0 asks none")
     parser.add_argument("--only", default="", help="only settings whose name begins so")
-    parser.add_argument("--out", type=Path, default=Path("bench/results/quantization.json"))
+    parser.add_argument("--out", type=Path, default=ALL_SETTINGS)
     arguments = parser.parse_args()
+    if arguments.only and arguments.out == ALL_SETTINGS:
+        parser.error(f"--only measures a part: name another --out, {ALL_SETTINGS} has all settings")
     bench = Bench(arguments)
     rows = [{"name": "original", **bench.compare(load_model(bench.folder)), **bench.ask(bench.folder)}]
     show(rows[0], rows[0])

@@ -126,6 +126,12 @@ def test_a_checkpoint_is_measured_as_it_is_stored(folder: Path) -> None:
     assert "cannot be measured in int8. Quantise it first." in only_line(result)
 
 
+def test_a_quantised_checkpoint_is_measured_in_its_own_bits(folder: Path, tmp_path: Path) -> None:
+    assert run("quantize", folder, "-o", tmp_path / "int4", "--bits", 4, "--group", 32).exit_code == 0
+    result = run("bench", *SMALL, "--model", tmp_path / "int4", "--precisions", "int8")
+    assert "cannot be measured in int8 (got int4)" in only_line(result)
+
+
 def test_rivals_have_the_same_shape(folder: Path, tmp_path: Path) -> None:
     result = run(
         "bench", *SMALL, "--model", str(folder), "--precisions", "bf16", "--peer", f"{sys.executable}:{tmp_path}"

@@ -69,6 +69,20 @@ def test_what_cannot_be_is_refused_in_one_line(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_report_that_cannot_be_made_is_refused_before_the_work(
+    folder: Path, records: Path, image: str, tmp_path: Path
+) -> None:
+    words = ("quantize", folder, "-o", tmp_path / "x")
+    for report, compared, said in (
+        (tmp_path / "no" / "report.json", records, "no such folder"),
+        (tmp_path / "report.json", tmp_path / "nowhere.jsonl", "nowhere.jsonl"),
+        (tmp_path / "report.json", Path(image), "holds no answers"),
+    ):
+        result = run(*words, "--report", report, "--compare-on", compared)
+        assert (result.exit_code, said in only_line(result)) == (2, True), result.stderr
+        assert not (tmp_path / "x").exists()
+
+
 def test_a_broken_record_is_named(folder: Path, records: Path, tmp_path: Path) -> None:
     records.write_text(records.read_text(encoding="utf-8") + "{}\n", encoding="utf-8")
     result = run("quantize", folder, "-o", tmp_path / "x", "--bits", 4, "--calibrate", records)

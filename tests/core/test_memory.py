@@ -7,7 +7,7 @@ import mmap
 import pytest
 import torch
 
-from vl2.core.memory import HUGE_FROM, _free, give_back, kept_room
+from vl2.core.memory import HUGE_FROM, _free, give_back, huge_zeros, kept_room
 
 COUNT = HUGE_FROM // 4 + 5
 
@@ -43,6 +43,15 @@ def test_what_was_lent_outlives_what_is_given_back():
     give_back()
     assert float(kept_room((COUNT,), torch.float32).fill_(4.0).sum()) == 4 * COUNT
     assert float(room.sum()) == 3 * COUNT
+
+
+def test_a_system_without_huge_pages_gives_small_ones(monkeypatch: pytest.MonkeyPatch):
+    class Small(mmap.mmap):
+        def madvise(self, *_: int) -> None:  # what a kernel without them answers
+            raise OSError(22, "Invalid argument")
+
+    monkeypatch.setattr("vl2.core.memory.mmap.mmap", Small)
+    assert int(huge_zeros((COUNT,), torch.float32).sum()) == 0
 
 
 def test_small_rooms_are_those_of_torch():

@@ -152,6 +152,47 @@ def test_images_that_come_while_others_are_answered_are_encoded_once(seen: list[
     assert [said[number] for number in kept] == expected[1:]
 
 
+def test_no_more_images_are_seen_ahead_than_can_soon_be_answered(seen: list[int]) -> None:
+    engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000, max_running=1))
+    numbers = [engine.add(request_of(0, 2, pixels, 4)) for pixels in range(4)]
+    first = [token for event in engine.step() for token in event.token_ids]
+    assert seen == [1]
+    said = run(engine)
+    said[numbers[0]] = first + said[numbers[0]]
+    assert [said[number] for number in numbers] == [list(lone_answer("mla", 0, 2, pixels)[:4]) for pixels in range(4)]
+
+
+def test_a_request_whose_parts_do_not_fit_is_refused_alone() -> None:
+    engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000))
+    well = engine.add(request_of(0, 0, 0, 8))
+    pictured = request_of(0, 2, 0, 8)
+    prompt, none = pictured.prompt, torch.zeros(0, dtype=torch.long)
+    for wrong in (
+        replace(pictured, prompt=replace(prompt, image_mask=torch.ones_like(prompt.image_mask))),
+        replace(pictured, prompt=replace(prompt, tiles=prompt.tiles[:, :, 1:])),
+        replace(pictured, visual_embeds=torch.zeros(pictured.num_image_tokens, 3)),
+        replace(request_of(0, 0, 0, 8), prompt=replace(prompt_of(0, 0, 0), input_ids=none, image_mask=none.bool())),
+    ):
+        with pytest.raises(VL2Error):
+            engine.add(wrong)
+    assert run(engine)[well] == list(lone_answer("mla", 0, 0, 0)[:8])
+
+
+def test_a_batch_in_which_one_breaks_keeps_the_others() -> None:
+    requests = [request_of(0, 0, 0, 8), replace(request_of(2, 0, 0, 8), constraint=Failing()), request_of(1, 0, 0, 8)]
+    first, broken, last = generate(model_of("mla"), TOKENIZER, requests)
+    assert (first.token_ids, last.token_ids) == (lone_answer("mla", 0, 0, 0)[:8], lone_answer("mla", 1, 0, 0)[:8])
+    assert (broken.finish_reason, len(broken.token_ids)) == ("error", 2) and "no token may come" in str(broken.error)
+
+
+def test_more_requests_than_run_side_by_side_are_all_answered(monkeypatch) -> None:
+    monkeypatch.setattr("vl2.engine.generate.MOST_RUNNING", 2)
+    requests = [request_of(text, 0, 0, 4 + text) for text in range(4)]
+    answers = generate(model_of("mla"), TOKENIZER, requests)
+    expected = [lone_answer("mla", text, 0, 0)[: 4 + text] for text in range(4)]
+    assert [answer.token_ids for answer in answers] == expected
+
+
 def test_a_new_request_speaks_while_others_go_on() -> None:
     engine = Engine(model_of("mla"), TOKENIZER, EngineSettings(cache_tokens=2000, step_tokens=64))
     first = engine.add(request_of(0, 0, 0, 40))

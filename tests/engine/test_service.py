@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
-import torch
 
 from tests.engine import tiny
 from vl2.core.errors import VL2Error
@@ -93,8 +91,9 @@ def test_what_can_never_fit_is_refused_where_it_is_asked(service):
         service.submit(request_of(TEXTS[0], 5000))
 
 
-def test_what_cannot_be_added_ends_alone(service, model):
-    broken = replace(request_of(TEXTS[0]), visual_embeds=torch.zeros(3, model.config.language_config.hidden_size))
+def test_what_cannot_be_added_ends_alone(service, model, monkeypatch):
+    broken, add = request_of(TEXTS[0]), service.engine.add
+    monkeypatch.setattr(service.engine, "add", lambda request: 1 / 0 if request is broken else add(request))
     with ThreadPoolExecutor() as pool:
         answers = [pool.submit(lambda text: list(service.submit(request_of(text))), text) for text in TEXTS]
         (event,) = service.submit(broken)

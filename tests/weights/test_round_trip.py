@@ -97,6 +97,18 @@ def test_an_existing_checkpoint_is_not_overwritten(tmp_path):
         save_model(model, tmp_path / "x")
 
 
+def test_folders_that_cannot_be_replaced_are_refused_before_the_work(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    monkeypatch.chdir(tmp_path / "here")
+    for place in (Path(), tmp_path / "link"):
+        with pytest.raises(WeightsError, match="cannot be replaced"):
+            save_model(VL2(PRESETS["pocket"]), place)
+    monkeypatch.chdir(tmp_path)
+    save_model(VL2(PRESETS["pocket"]), tmp_path / "link")
+    assert (tmp_path / "here" / "config.json").is_file()
+
+
 def test_a_write_that_fails_leaves_nothing(tmp_path):
     # a limit on the size of a file stands for a full disk; it holds for a whole process
     code = f"""

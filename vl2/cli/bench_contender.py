@@ -25,6 +25,7 @@ from vl2.weights.pack import PackedLanguage, beside_kernels, pack_model
 from vl2.weights.pack_vision import PackedVision
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "int8": torch.bfloat16, "int4": torch.bfloat16}
+# The head in 4 bits, as the peer's files have theirs; `vl2 quantize` keeps it in 8 unless asked.
 QUANTIZED = {"int8": QuantizationConfig(bits=8), "int4": QuantizationConfig(bits=4, head_bits=4)}
 PRECISIONS = tuple(DTYPES)
 DEFAULT_PRECISIONS = ("bf16", "int8", "int4")
@@ -69,11 +70,11 @@ def build_contender(
     weights = WeightBytes.of(model)  # packing hides them
     model = pack_model(model)
     language, vision = kernels_of(model)
-    vision_precision = precision if precision not in QUANTIZED else f"int{QUANTIZED[precision].vision_bits}"
-    path = f"{language}, {precision}" + (f", {cache_dtype} cache" if cache_dtype else "")
-    return EngineContender(
-        model, path=path, vision_path=f"{vision}, {vision_precision}", weights=weights, cache_dtype=cache_dtype
-    )
+    quantization = config.quantization_config
+    head = f", int{quantization.head_bits} head" if quantization and quantization.head_bits != quantization.bits else ""
+    path = f"{language}, {precision}{head}" + (f", {cache_dtype} cache" if cache_dtype else "")
+    vision_path = f"{vision}, int{quantization.vision_bits}" if quantization else f"{vision}, {precision}"
+    return EngineContender(model, path=path, vision_path=vision_path, weights=weights, cache_dtype=cache_dtype)
 
 
 def config_in(precision: str, preset: str, folder: Path | None) -> VL2Config:
@@ -81,10 +82,12 @@ def config_in(precision: str, preset: str, folder: Path | None) -> VL2Config:
     if folder is None:
         return replace(PRESETS[preset], quantization_config=QUANTIZED.get(precision))
     config = VL2Config.from_file(folder / "config.json")
-    if (config.quantization_config is None) is (precision in QUANTIZED):
+    stored, wanted = config.quantization_config, QUANTIZED.get(precision)
+    if (stored and stored.bits) != (wanted and wanted.bits):
         raise VL2Error(
             str(folder), f"cannot be measured in {precision}",
-            do="Quantise it first." if precision in QUANTIZED else "Name the precision it is stored in.",
+            got=f"int{stored.bits}" if stored else None,
+            do="Name the precision it is stored in." if stored else "Quantise it first.",
         )  # fmt: skip
     return config
 

@@ -158,7 +158,8 @@ def _build(settings: BenchSettings, precision: str, say: Say) -> EngineContender
         config_in(precision, settings.preset, settings.folder), dtype=DTYPES[precision],
         context_tokens=max(settings.contexts), num_tiles=max(settings.tiles, default=0), chunk_tokens=STEP_TOKENS,
     )  # fmt: skip
-    check_memory(plan)
+    held = max(measure.batch * (measure.context or measure.amount) for measure in settings.measures())
+    check_memory(replace(plan, cache=plan.cache * held // max(settings.contexts)))
     start = time.perf_counter()
     contender = build_contender(settings.preset, precision, settings.folder, settings.cache_dtype)
     say(f"{precision}: model made in {time.perf_counter() - start:.0f} s; {contender.path}")

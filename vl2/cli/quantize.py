@@ -12,6 +12,7 @@ from vl2.cli.guard import Debug
 
 if TYPE_CHECKING:
     from vl2.core.batch import Batch
+    from vl2.core.sample import Sample
 
 
 def quantize(
@@ -43,11 +44,13 @@ def quantize(
     config = build(QuantizationConfig, fields, thing="quantisation")
     if (report is None) != (compare_on is None):
         raise VL2Error("--report", "goes with --compare-on", do="Give both or neither.")
+    answered = _answered(report, compare_on, samples) if report is not None and compare_on is not None else []
     material = _material(model, calibrate, samples) if calibrate is not None else None
     quantize_checkpoint(model, out, config, material=material, progress=_show_progress)
     typer.echo(f"Written to {out}.", err=True)
-    if report is not None and compare_on is not None:
-        _report(model, out, report, compare_on, samples, {**fields, "calibrate": calibrate and str(calibrate)})
+    if report is not None:
+        settings = {**fields, "calibrate": calibrate and str(calibrate), "compare_on": str(compare_on)}
+        _report(model, out, report, answered, settings)
 
 
 def _show_progress(key: str) -> None:
@@ -63,22 +66,35 @@ def _material(model: str, path: Path, most: int) -> Batch:
     return one_batch(read_samples(path, most), Processor.from_directory(find_checkpoint(model)))
 
 
-def _report(model: str, out: Path, report: Path, path: Path, most: int, settings: dict[str, Any]) -> None:
+def _answered(report: Path, path: Path, most: int) -> list[Sample]:
+    """Return what to compare on. Raises VL2Error, before the work, when there is nothing or no place for the report."""
+    from vl2.cli.picture_file import check_writable
+    from vl2.core.errors import VL2Error
+    from vl2.engine.calibration import read_samples
+
+    check_writable(report, (".json",))
+    samples = read_samples(path, most)
+    if not any(sample.messages[-1].parts for sample in samples):
+        raise VL2Error(str(path), "holds no answers", do="Compare on samples with answers, not on pictures.")
+    return samples
+
+
+def _report(model: str, out: Path, report: Path, samples: list[Sample], settings: dict[str, Any]) -> None:
     import json
     from dataclasses import asdict
 
     from vl2.cli.picture_file import write_file
-    from vl2.engine.calibration import batches, read_samples
+    from vl2.engine.calibration import batches
     from vl2.evaluation.fidelity import compare_models
     from vl2.processor import Processor
     from vl2.weights import load_model
     from vl2.weights.streamed import streamed_model
 
     processor = Processor.from_directory(out)
-    material = batches(read_samples(path, most), processor)
+    material = batches(samples, processor)
     with streamed_model(model) as original:
         found = compare_models(original.model, load_model(out), material, processor.tokenizer)
-    record = {"model": model, **settings, "compare_on": str(path), **asdict(found)}
+    record = {"model": model, **settings, **asdict(found)}
     write_file(report, (json.dumps(record, indent=2) + "\n").encode())
     text = found.text
     typer.echo(f"Same next token {text.same:.2%}, divergence {text.kl:.5f} nats, {text.num_tokens} tokens of text.")

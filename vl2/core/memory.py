@@ -10,6 +10,7 @@ import math
 import mmap
 import os
 import weakref
+from contextlib import suppress
 from threading import Lock
 
 import torch
@@ -64,9 +65,10 @@ def _is_huge(size: int) -> bool:
 def _map(size: int) -> mmap.mmap:
     try:
         room = mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)  # shared memory has no huge pages
-        room.madvise(mmap.MADV_HUGEPAGE)
     except OSError as error:
         raise MemoryError(f"no room for {size} bytes") from error
+    with suppress(OSError):  # a kernel that was built without huge pages
+        room.madvise(mmap.MADV_HUGEPAGE)
     return room
 
 

@@ -37,6 +37,7 @@ class Answer:
     finish_reason: FinishReason
     usage: Usage
     logprobs: tuple[TokenLogprobs, ...] = ()  # one a token, when they were asked for
+    error: Exception | None = None  # what ended the answer of one request in a batch
 
     @property
     def spans(self) -> tuple[Span, ...]:
@@ -90,15 +91,19 @@ class _Collector:
         self.logprobs: list[TokenLogprobs] = []
         self.finish_reason: FinishReason = "cancelled"
         self.num_cached = 0
+        self.error: Exception | None = None
 
     def add(self, event: StreamEvent) -> None:
         if event.error is not None:
             raise event.error
+        self.keep(event)
+
+    def keep(self, event: StreamEvent) -> None:
         self.token_ids += event.token_ids
         self.pieces.append(event.text)
         self.logprobs += [event.logprobs] if event.logprobs else []
         self.finish_reason = event.finish_reason or self.finish_reason
-        self.num_cached = event.num_cached
+        self.num_cached, self.error = event.num_cached, event.error
         self.ended = time.perf_counter()
 
     def answer(self) -> Answer:
@@ -115,6 +120,7 @@ class _Collector:
             finish_reason=self.finish_reason,
             usage=usage,
             logprobs=tuple(self.logprobs),
+            error=self.error,
         )
 
 
@@ -122,7 +128,11 @@ def generate(
     model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
     num_draft_tokens: int = 0, cache_dtype: CacheDtype | None = None,
 ) -> list[Answer]:  # fmt: skip
-    """Answer a batch of requests; each as it would be answered alone, up to rounding."""
+    """Answer a batch of requests; each as it would be answered alone, up to rounding.
+
+    An answer that its own constraint breaks off ends with the reason "error", and keeps what was said and what broke
+    it; the others are whole.
+    """
     if not requests:
         return []
     started = time.perf_counter()
@@ -130,5 +140,5 @@ def generate(
     for event in stream(
         model, tokenizer, requests, chunk_size=chunk_size, num_draft_tokens=num_draft_tokens, cache_dtype=cache_dtype
     ):
-        collectors[event.row].add(event)
+        collectors[event.row].keep(event)
     return [collector.answer() for collector in collectors]

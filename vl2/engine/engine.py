@@ -17,7 +17,7 @@ from vl2.engine.events import FinishReason, StreamEvent
 from vl2.engine.features import DEFAULT_FEATURE_BYTES, FeatureCache
 from vl2.engine.job import Job
 from vl2.engine.lookup import Lookup
-from vl2.engine.request import Request, room_for_answer
+from vl2.engine.request import Request, check_shape, room_for_answer
 from vl2.engine.runner import Runner, embed_chunk
 from vl2.engine.sampler import Sampler
 from vl2.engine.scheduler import Chunk, Scheduler
@@ -106,7 +106,9 @@ class Engine:
 
     def check(self, request: Request) -> int:
         """Return how many tokens the answer may have. Raises VL2Error when the request can never be answered here."""
-        room = room_for_answer(request, self.model.config.language_config.max_position_embeddings)
+        config = self.model.config
+        check_shape(request, config)
+        room = room_for_answer(request, config.language_config.max_position_embeddings)
         # the last token is said, never looked at
         self.scheduler.check(request.num_prompt_tokens + room - 1)
         return room
@@ -233,8 +235,13 @@ class Engine:
             return
         is_busy = self.scheduler.running or self.scheduler.waiting
         num_tiles = self.step_tiles if is_busy else TILES_AT_ONCE
-        look_on(self.model, self.features, [job.look for job in self._blind], num_tiles)
-        for job in [job for job in self._blind if not job.look.unseen()]:
+        # in the order of arrival, and no more than can soon be scheduled: what was seen is held until its turn comes
+        turns = self.settings.max_running - len(self.scheduler.waiting)
+        jobs = self._blind[: max(turns, 0)]
+        if not jobs:
+            return
+        look_on(self.model, self.features, [job.look for job in jobs], num_tiles)
+        for job in [job for job in jobs if not job.look.unseen()]:
             self._blind.remove(job)
             job.show()
             self.scheduler.add(job.sequence)

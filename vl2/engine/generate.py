@@ -12,6 +12,8 @@ from vl2.engine.request import Request, room_for_answer
 from vl2.model import VL2
 from vl2.processor.tokenizer import Tokenizer
 
+MOST_RUNNING = 64  # side by side; a cache for hundreds of long prompts would not fit
+
 
 def stream(
     model: VL2, tokenizer: Tokenizer, requests: Sequence[Request], *, chunk_size: int = STEP_TOKENS,
@@ -25,9 +27,10 @@ def stream(
         raise ConfigError("chunk_size", "must be positive", got=chunk_size)
     context = model.config.language_config.max_position_embeddings
     most = [request.num_prompt_tokens + room_for_answer(request, context) for request in requests]
+    largest = sorted((-(-count // BLOCK_SIZE) * BLOCK_SIZE for count in most), reverse=True)[:MOST_RUNNING]
     settings = EngineSettings(
-        cache_tokens=sum(-(-count // BLOCK_SIZE) * BLOCK_SIZE for count in most),
-        max_running=len(requests),
+        cache_tokens=sum(largest),
+        max_running=len(largest),
         step_tokens=chunk_size,
         num_draft_tokens=num_draft_tokens,
         cache_dtype=cache_dtype,

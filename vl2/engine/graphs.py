@@ -39,7 +39,8 @@ class CudaCapture:
                 step()
         current.wait_stream(side)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        # other threads may use the GPU meanwhile: they encode images, or have an engine of their own
+        with torch.cuda.graph(graph, pool=self._pool, capture_error_mode="thread_local"):
             out = step()
         self._pool = graph.pool()
 

@@ -9,6 +9,7 @@ from torch import Tensor
 from vl2.core.batch import ModelInput
 from vl2.core.errors import ConversationError
 from vl2.engine.sampler import Constraint, SamplingSettings
+from vl2.model.config import VL2Config
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,22 @@ class Request:
     def num_image_tokens(self) -> int:
         """Return the visual tokens of the prompt."""
         return int(self.prompt.image_mask.sum())
+
+
+def check_shape(request: Request, config: VL2Config) -> None:
+    """Raise ConversationError when the parts of a request do not fit each other or the model."""
+    prompt, embeds = request.prompt, request.visual_embeds
+    if not len(prompt.input_ids):
+        raise ConversationError("prompt", "is empty", expected="a token at least")
+    wanted = sum(grid.num_visual_tokens(config.tile_side) for grid in prompt.grids)
+    if request.num_image_tokens != wanted:
+        raise ConversationError("image_mask", "does not fit the grids", got=request.num_image_tokens, expected=wanted)
+    side, width = config.vision_config.image_size, config.language_config.hidden_size
+    if embeds is not None and embeds.shape != (wanted, width):
+        raise ConversationError("visual_embeds", "do not fit", got=list(embeds.shape), expected=[wanted, width])
+    tiles = [sum(grid.num_tiles for grid in prompt.grids), 3, side, side]
+    if embeds is None and (len(prompt.tiles) != tiles[0] or (tiles[0] and list(prompt.tiles.shape) != tiles)):
+        raise ConversationError("tiles", "do not fit", got=list(prompt.tiles.shape), expected=tiles)
 
 
 def room_for_answer(request: Request, context_size: int) -> int:

@@ -45,6 +45,8 @@ class SharedEngine:
             self._left.append((engine, number))
 
     def _next(self, engine: Engine, events: deque[StreamEvent]) -> StreamEvent:
+        if events:  # what another thread has computed is there whoever holds the lock
+            return events.popleft()
         with self._lock:
             while not events:
                 if engine is not self._engine:

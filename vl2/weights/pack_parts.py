@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import torch
@@ -26,10 +27,14 @@ def packed_linear(*linears: nn.Linear | QuantizedLinear, input_bits: int | None 
     parts = [one.weight.tensor for one in linears if isinstance(one, QuantizedLinear)]
     if parts:
         joined = replace(
-            parts[0], codes=torch.cat([part.codes for part in parts]), scales=torch.cat([part.scales for part in parts])
+            parts[0], codes=_joined([part.codes for part in parts]), scales=_joined([part.scales for part in parts])
         )
         return _packed_codes(joined, bias, input_bits)
-    return PackedWeight.from_float(torch.cat([one.weight for one in linears if isinstance(one, nn.Linear)]), bias)
+    return PackedWeight.from_float(_joined([one.weight for one in linears if isinstance(one, nn.Linear)]), bias)
+
+
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))  # a head is too large to be copied for nothing
 
 
 def packed_experts(weight: Tensor | QuantizedWeight) -> PackedWeight:

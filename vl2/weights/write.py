@@ -81,8 +81,11 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 @contextmanager
 def new_directory(directory: Path) -> Iterator[Path]:
     """Give a draft directory that takes its final name when all went well, and vanishes when not."""
+    directory = directory.resolve()  # behind links
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise WeightsError(str(directory), "holds something already", do="Choose a new directory.")
+    if directory.is_mount() or directory == Path.cwd():
+        raise WeightsError(str(directory), "cannot be replaced", do="Choose a new directory inside it.")
     draft = None
     try:
         directory.parent.mkdir(parents=True, exist_ok=True)

@@ -206,13 +206,15 @@ class LanguageRun {
         });
     }
 
-    // Sequences with many rows attend head by head; fill(head, sequence, h) lays out keys and values.
-    template <class Fill, class Query, class Out>
-    void attend_heads(const Fill& fill, const Query& query, const Out& out) {
+    // Sequences with many rows attend one after the other, head by head: prepare(sequence), then fill(head, sequence, h)
+    // lays out keys and values.
+    template <class Prepare, class Fill, class Query, class Out>
+    void attend_heads(const Prepare& prepare, const Fill& fill, const Query& query, const Out& out) {
         heads_.resize(Pool::shared().num_threads());
         for (int64_t s = 0; s < step_->num_sequences; s++) {
             const Rows& rows = step_->sequences[s];
             if (rows.count < ABSORB_BELOW) continue;
+            prepare(rows);
             parallel_for(model_->heads, 1, [&](int64_t begin, int64_t end, int thread) {
                 for (int64_t h = begin; h < end; h++) {
                     fill(heads_[thread], rows, h);
@@ -240,6 +242,7 @@ class LanguageRun {
         const auto out = [&](int64_t row, int64_t h = 0) { return attended_.data() + row * width + h * dim; };
         look_up({model_->heads, 0, dim, width, dim, false}, query, out);
         attend_heads(
+            [](const Rows&) {},
             [&](Head& head, const Rows& rows, int64_t h) {
                 head.fill(
                     cache_format(), rows.position + rows.count, dim, dim,
@@ -260,11 +263,11 @@ class LanguageRun {
         const auto query = [&](int64_t row, int64_t h) { return projected_.data() + row * queries_width + h * query_dim; };
         const auto out = [&](int64_t row, int64_t h) { return attended_.data() + (row * model_->heads + h) * value_dim; };
         absorb(layer, query, out);
-        expand(layer);
         attend_heads(
+            [&](const Rows& rows) { expand(layer, rows); },
             [&](Head& head, const Rows& rows, int64_t h) {
                 const int64_t dim = nope + value_dim;
-                const float* expanded = expanded_[&rows - step_->sequences].data() + h * dim;
+                const float* expanded = expanded_.data() + h * dim;
                 const auto from = [&](int64_t s) { return expanded + s * model_->heads * dim; };
                 head.fill(
                     cache_format(), rows.position + rows.count, query_dim, value_dim,
@@ -305,27 +308,20 @@ class LanguageRun {
         });
     }
 
-    // Keys and values of all heads for the slots of the sequences with many rows.
-    void expand(const Layer& layer) {
-        const int64_t rank = model_->rank;
-        expanded_.resize(step_->num_sequences);
-        for (int64_t s = 0; s < step_->num_sequences; s++) {
-            const Rows& rows = step_->sequences[s];
-            if (rows.count < ABSORB_BELOW) continue;
-            const int64_t slots = rows.position + rows.count;
-            latents_.resize(slots * rank);
-            parallel_for(slots, 64, [&](int64_t begin, int64_t end, int) {
-                for (int64_t i = begin; i < end; i++)
-                    for (int64_t r = 0; r < rank; r++)
-                        latents_[i * rank + r] = cache_.value(cache_.place(rows.table, i), r);
-            });
-            pack(packed_, layer.latent_up, slots, by_row(latents_, rank));
-            Floats& out = expanded_[s];
-            out.resize(slots * layer.latent_up.rows);
-            multiply(layer.latent_up, packed_, [&](int64_t row, int64_t first, F32 value) {
-                store_some(out.data() + row * layer.latent_up.rows + first, value, layer.latent_up.rows - first);
-            });
-        }
+    // Keys and values of all heads for the slots of a sequence with many rows.
+    void expand(const Layer& layer, const Rows& rows) {
+        const int64_t rank = model_->rank, slots = rows.position + rows.count;
+        latents_.resize(slots * rank);
+        parallel_for(slots, 64, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; i++)
+                for (int64_t r = 0; r < rank; r++)
+                    latents_[i * rank + r] = cache_.value(cache_.place(rows.table, i), r);
+        });
+        pack(packed_, layer.latent_up, slots, by_row(latents_, rank));
+        expanded_.resize(slots * layer.latent_up.rows);
+        multiply(layer.latent_up, packed_, [&](int64_t row, int64_t first, F32 value) {
+            store_some(expanded_.data() + row * layer.latent_up.rows + first, value, layer.latent_up.rows - first);
+        });
     }
 
     // Bring the queries of sequences with few rows into latent space, look there, and bring what is found back.
@@ -399,8 +395,7 @@ class LanguageRun {
     const Step* step_ = nullptr;
     Cache cache_{};
     Packed packed_;
-    Floats normal_, projected_, attended_, latents_, compressed_, absorbed_, found_, parts_, logits_;
-    std::vector<Floats> expanded_;
+    Floats normal_, projected_, attended_, latents_, compressed_, absorbed_, expanded_, found_, parts_, logits_;
     std::vector<int64_t> owners_;
     std::vector<Look> looks_, ends_;
     std::vector<Lookup> lookups_;

@@ -47,10 +47,11 @@ struct Stretch {
 template <int ROWS, int TILES> void dot_float32(const float* const* w, const float* a, int64_t cols, float* out) {
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols; k++) {
-        for (int t = 0; t < TILES; t++) {
-            const F32 column = load<F32>(w[t] + k * LANES);
-            for (int m = 0; m < ROWS; m++) acc[t][m] = add_product(acc[t][m], column, splat(a[k * ROWS + m]));
-        }
+        F32 columns[TILES];
+        for (int t = 0; t < TILES; t++) columns[t] = load<F32>(w[t] + k * LANES);
+        // a row meets all tiles at once: the compiler would hold twelve rows and put sums into memory
+        for (int m = 0; m < ROWS; m++)
+            for (int t = 0; t < TILES; t++) acc[t][m] = add_product(acc[t][m], columns[t], splat(a[k * ROWS + m]));
     }
     for (int t = 0; t < TILES; t++)
         for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
@@ -60,11 +61,13 @@ template <int ROWS, int TILES>
 void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const Stretch& stretch, float* out) {
     F32 acc[TILES][ROWS] = {};
     for (int64_t k = 0; k < cols / 2; k++) {
+        U32 pairs[TILES];
         for (int t = 0; t < TILES; t++) {
             if constexpr (calls_ahead(BFLOAT16, TILES)) stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
-            const U32 pair = load<U32>(w[t] + k * 2 * LANES);
-            for (int m = 0; m < ROWS; m++) acc[t][m] = dot_pair(acc[t][m], pair, a[k * ROWS + m]);
+            pairs[t] = load<U32>(w[t] + k * 2 * LANES);
         }
+        for (int m = 0; m < ROWS; m++)  // as above
+            for (int t = 0; t < TILES; t++) acc[t][m] = dot_pair(acc[t][m], pairs[t], a[k * ROWS + m]);
     }
     for (int t = 0; t < TILES; t++)
         for (int m = 0; m < ROWS; m++) store(out + (t * ROWS + m) * LANES, acc[t][m]);
