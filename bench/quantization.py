@@ -130,8 +130,10 @@ def main() -> None:
 
 def show(row: dict[str, Any], original: dict[str, Any]) -> None:
     """Print one setting: agreement and divergence, and the largest changes of a task's score in points."""
-    text, boxes = row["text"], row["boxes"]
-    line = f"{row['name']:42} text {text['same']:.2%} {text['kl']:.5f}  boxes {boxes['same']:.2%} {boxes['kl']:.5f}"
+    line = f"{row['name']:42}"
+    for part in ("text", "boxes"):
+        if row[part]:  # None where the answers have none
+            line += f" {part} {row[part]['same']:.2%} {row[part]['kl']:.5f} "
     for part in ("tasks", "kinds"):
         if part in row:
             change = {name: 100 * (score - original[part][name]) for name, score in row[part].items()}

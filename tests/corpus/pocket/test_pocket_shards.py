@@ -6,6 +6,7 @@ from pathlib import Path
 
 from vl2.core.sample import sample_to_dict
 from vl2.corpus.pocket import draw, write_shards
+from vl2.corpus.pocket.build import build_corpus
 
 NUM, SHARD_SIZE, SEED = 7, 3, 5
 
@@ -31,6 +32,13 @@ def test_finished_shards_are_kept_and_missing_ones_written(tmp_path: Path) -> No
     assert first.read_bytes() == b"kept"
     assert second.read_bytes() == expected
     assert sorted(path.suffix for path in first.parent.iterdir()) == [".tar"] * 3
+
+
+def test_held_out_questions_are_drawn_alone(tmp_path: Path) -> None:
+    recipe = Path(__file__).parents[3] / "recipes" / "pocket" / "corpus.yaml"
+    out = build_corpus(recipe, [f"out={tmp_path}/x", "train={}", "heldout={marks: 2}"], 1)
+    assert [path.name for path in (out / "heldout").iterdir()] == ["marks"]
+    assert (out / "data" / "figures.txt").is_file()
 
 
 def test_shards_hold_records_and_images(tmp_path: Path) -> None:

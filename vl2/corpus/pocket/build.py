@@ -39,6 +39,7 @@ def build_corpus(recipe: str | Path, assignments: list[str], workers: int) -> Pa
     for folder, counts, seed, split, shard_size in splits:
         for task, count in counts.items():
             write_shards(out / folder, task, count, seed=seed, split=split, shard_size=shard_size, workers=workers)
+    (out / "data").mkdir(exist_ok=True)  # nothing may have been drawn to train on
     (out / "data" / FIGURES_FILE).write_text("\n".join(figure_labels()) + "\n", encoding="utf-8")
     return out
 
