@@ -96,9 +96,7 @@ class PackedLanguage(nn.Module):
     def decode(self, ids: Sequence[int], starts: Sequence[int], cache: PagedSlots) -> Tensor:
         """Return the logits [B, V] behind one token a row, at position starts[b] of row b, and write the cache."""
         rows = Rows([1] * len(ids), starts, cache.tables, cache.block_size)
-        return self.stack.logits(
-            ids, self.embeddings, self._table(rows.end), rows, cache.slots, self.head.packed
-        )
+        return self.stack.logits(ids, self.embeddings, self._table(rows.end), rows, cache.slots, self.head.packed)
 
     def _table(self, count: int) -> RopeTable:
         """Return the rotary table [P, Dr] of at least `count` positions."""
