@@ -193,10 +193,11 @@ class LanguageRun {
         parts_.resize(place * at.part_size());
         lookups_.resize(Pool::shared().num_threads()), joins_.resize(Pool::shared().num_threads());
         parallel_for(looks_.size(), even_size(looks_.size()), [&](int64_t begin, int64_t end, int thread) {
+            Lookup& lookup = lookups_[thread];
             for (int64_t i = begin; i < end; i++) {
                 const Look& one = looks_[i];
-                lookups_[thread].look(cache_, one.sequence->table, one.limit, one.part, query(one.row), at,
-                                      parts_.data() + (one.place + one.part) * at.part_size());
+                if (i == begin || one.row != looks_[i - 1].row) lookup.ask(cache_, at, query(one.row));
+                lookup.look(one.sequence->table, one.limit, one.part, parts_.data() + (one.place + one.part) * at.part_size());
             }
         });
         parallel_for(ends_.size(), 1, [&](int64_t begin, int64_t end, int thread) {

@@ -82,20 +82,23 @@ inline int64_t num_parts(int64_t limit) { return (limit + PART_SLOTS - 1) / PART
 // ones. What is left of a row, and the other formats, stand in their own order.
 inline int64_t num_split(int32_t format, int64_t dim) { return format == BFLOAT16 ? dim / (2 * LANES) * (2 * LANES) : 0; }
 
-// What a thread needs to look at a part.
+// What a thread needs to look at parts.
 class Lookup {
   public:
-    // Look at the slots of part `number` below `limit`. queries [heads][key_dim] carry the scale; a part is, by head,
-    // the largest score, the sum of e^(score - largest), and the values summed with these weights.
-    void look(const Cache& cache, const int32_t* table, int64_t limit, int64_t number, const float* queries,
-              const Span& at, float* part) {
-        const int64_t first = number * PART_SLOTS;
-        for (int64_t i = 0; i < PART_SLOTS + SIDE; i++)
-            slots_[i] = cache.at<uint8_t>(cache.place(table, std::min(first + i, limit - 1)));
+    // Whom the parts that follow are for. queries [heads][key_dim] carry the scale.
+    void ask(const Cache& cache, const Span& at, const float* queries) {
         cache_ = &cache, at_ = &at, queries_ = queries;
-        const auto look = cache.format == INT8       ? &Lookup::look_at<int8_t>
-                          : cache.format == BFLOAT16 ? &Lookup::look_at<uint16_t>
-                                                     : &Lookup::look_at<float>;
+        if (cache.format == BFLOAT16) prepare();
+    }
+
+    // Look at the slots of part `number` below `limit`. A part is, by head, the largest score, the sum of
+    // e^(score - largest), and the values summed with these weights.
+    void look(const int32_t* table, int64_t limit, int64_t number, float* part) {
+        const int64_t first = number * PART_SLOTS;
+        find(table, first, limit - 1);
+        const auto look = cache_->format == INT8       ? &Lookup::look_at<int8_t>
+                          : cache_->format == BFLOAT16 ? &Lookup::look_at<uint16_t>
+                                                       : &Lookup::look_at<float>;
         (this->*look)(std::min(limit - first, PART_SLOTS), part);
     }
 
@@ -104,6 +107,16 @@ class Lookup {
     static constexpr int SIDE = 4;
 
     typedef const uint8_t* const* Slots;
+
+    // The slots from position `first` on; behind the last position its slot again.
+    void find(const int32_t* table, int64_t first, int64_t last) {
+        const int64_t size = cache_->block_size;
+        int64_t block = first / size, within = first % size;  // a division for each slot would take as long as its products
+        for (int64_t i = 0; i < PART_SLOTS + SIDE; i++) {
+            slots_[i] = cache_->at<uint8_t>(table[block] * size + within);
+            if (first + i < last && ++within == size) block++, within = 0;
+        }
+    }
 
     // COUNT slots and where a head's keys or values begin in them.
     template <class Value, int COUNT> struct Few {
@@ -128,7 +141,6 @@ class Lookup {
         std::fill(tops, tops + heads, -INFINITY);
         std::memset(totals, 0, heads * (at_->value_dim + 1) * sizeof(float));
         products_.resize(heads * CHUNK_SLOTS), weights_.resize(heads * CHUNK_SLOTS), fades_.resize(heads);
-        if (sizeof(Value) == 2) prepare();
         for (int64_t s = 0; s < count; s += CHUNK_SLOTS) {
             const Slots slots = slots_ + s;
             each<SIDE>([&](int64_t i, int64_t h) {

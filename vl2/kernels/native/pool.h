@@ -128,7 +128,7 @@ class Ranges {
     // Where a thread probably goes on behind `left`, when each of the others has taken a range.
     int64_t skip(int64_t left) const { return (threads_ - 1) * size(left); }
 
-    static constexpr int64_t MOST = 16;
+    static constexpr int64_t MOST = 64;
 
   private:
     static constexpr int64_t MOST_STEP = 4;

@@ -26,9 +26,11 @@ constexpr int tiles_at_once(int32_t format, int64_t rows) {
 }
 inline int tiles_at_once(const Packed& x) { return tiles_at_once(x.format, x.rows); }
 
-// Bytes of a weight that are called into a core's second cache ahead, and into its first where the tile unit reads: the
-// processor itself looks no further than the end of a page.
-constexpr int64_t AHEAD = HAS_MANY_REGISTERS ? 16384 : 2048, UNIT_AHEAD = 2048, SCALES_AHEAD = AHEAD / 16;
+// Bytes of a weight that are called ahead: the processor itself looks no further than the end of a page.
+constexpr int64_t AHEAD = !HAS_MANY_REGISTERS ? 2048 : IS_ZEN ? 4096 : 16384, SCALES_AHEAD = AHEAD / 16, UNIT_AHEAD = 2048;
+// Where to, as __builtin_prefetch has it. What few rows read is not met again: on a Zen it would still move from the second
+// cache into the third and take a twentieth of the memory's speed, so it is called past both.
+constexpr int SECOND_CACHE = 2, PASSING = IS_ZEN ? 0 : SECOND_CACHE;
 constexpr bool calls_ahead(int32_t format, int tiles) { return !is_foreseen(format) || (!HAS_MANY_REGISTERS && tiles == 1); }
 
 // What a thread reads in order, and where it goes on behind the end; null: nobody knows. What is called from beyond the
@@ -38,9 +40,9 @@ struct Stretch {
     const uint8_t* end = (const uint8_t*)UINTPTR_MAX;
     const uint8_t* next = nullptr;
 
-    void call(const uint8_t* from) const {
+    template <int WHERE> void call(const uint8_t* from) const {
         const uint8_t* at = from + AHEAD;
-        __builtin_prefetch(at < end ? at : next != nullptr ? next + (at - end) : end - LINE_BYTES, 0, 2);
+        __builtin_prefetch(at < end ? at : next != nullptr ? next + (at - end) : end - LINE_BYTES, 0, WHERE);
     }
 };
 
@@ -63,7 +65,7 @@ void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const S
     for (int64_t k = 0; k < cols / 2; k++) {
         U32 pairs[TILES];
         for (int t = 0; t < TILES; t++) {
-            if constexpr (calls_ahead(BFLOAT16, TILES)) stretch.call((const uint8_t*)(w[t] + k * 2 * LANES));
+            if constexpr (calls_ahead(BFLOAT16, TILES)) stretch.call<SECOND_CACHE>((const uint8_t*)(w[t] + k * 2 * LANES));
             pairs[t] = load<U32>(w[t] + k * 2 * LANES);
         }
         for (int m = 0; m < ROWS; m++)  // as above
@@ -81,6 +83,7 @@ void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const IntBl
     // loads whose sums stay apart where registers allow: one chain of sums would wait for itself
     constexpr int LOADS = !HAS_MANY_REGISTERS || TILES > 1 || ROWS > 4 ? 1 : (ROWS > 2 ? 2 : 4) / QUADS;
     constexpr bool CALLS = calls_ahead(INT8, TILES);
+    constexpr int WHERE = is_one_stream(INT8, ROWS) ? PASSING : SECOND_CACHE;
     constexpr int CHAINS = LOADS * (HAS_MANY_REGISTERS ? QUADS : 1);
     const int num_loads = x.group / 4 / QUADS;
     const int32_t *high = x.high, *low = x.low;
@@ -94,7 +97,7 @@ void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const IntBl
 #pragma GCC unroll 4
             for (int l = 0; l < LOADS; l++, at += 4 * LANES, high += QUADS * ROWS, low += SPLIT ? QUADS * ROWS : 0) {
                 for (int t = 0; t < TILES; t++) {
-                    if constexpr (CALLS) stretch.call(w[t] + at);
+                    if constexpr (CALLS) stretch.call<WHERE>(w[t] + at);
                     const I32 bytes = load<I32>(w[t] + at);
 #pragma GCC unroll 2
                     for (int q = 0; q < QUADS; q++) {
@@ -113,7 +116,7 @@ void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const IntBl
         }
         for (int t = 0; t < TILES; t++) {
             const uint16_t* const steps = scales[t] + g * LANES;
-            if constexpr (CALLS) __builtin_prefetch((const uint8_t*)steps + SCALES_AHEAD, 0, 2);
+            if constexpr (CALLS) __builtin_prefetch((const uint8_t*)steps + SCALES_AHEAD, 0, WHERE);
             const F32 scale = widen16(steps);
             for (int m = 0; m < ROWS; m++) {
                 const auto all = [&](const I32(*chains)[ROWS]) {
