@@ -146,19 +146,21 @@ class Experts {
     // A thread owns a range of outputs of all tokens, so that the experts add up in one order and never at once.
     void close(float* total, int64_t width) {
         const int64_t tiles = (width + LANES - 1) / LANES;
-        parallel_ranges(tiles, Ranges(tiles), [&](int64_t begin, int64_t end, int) {
+        const Ranges ranges(tiles);
+        parallel_ranges(tiles, ranges, [&](int64_t begin, int64_t end, int) {
+            const int64_t following = end + ranges.skip(tiles - end);
+            const auto down_of = [&](size_t g, int64_t tile) { return groups_[g]->mlp->down.tile(groups_[g]->expert, tile); };
             for (size_t g = 0; g < used_; g++) {
-                const Group* next = g + 1 < used_ ? groups_[g + 1].get() : nullptr;
+                const uint8_t* next = g + 1 < used_ ? down_of(g + 1, begin) : following < tiles ? down_of(0, following) : nullptr;
                 add_outputs(*groups_[g], begin, end, next, total, width);
             }
         });
     }
 
-    static void add_outputs(const Group& group, int64_t begin, int64_t end, const Group* next, float* total, int64_t width) {
+    static void add_outputs(const Group& group, int64_t begin, int64_t end, const uint8_t* next, float* total, int64_t width) {
         const Packed& x = group.hidden;
         const Weight& down = group.mlp->down;
-        const uint8_t* following = next != nullptr ? next->mlp->down.tile(next->expert, begin) : nullptr;
-        const Stretch stretch = stretch_of(x, down, group.expert, end, following);
+        const Stretch stretch = stretch_of(x, down, group.expert, end, next);
         float out[MOST_TILES * MOST_ROWS * LANES];
         each_bundle(begin, end, tiles_at_once(x), x.format, [&](const Bundle& bundle) {
             Tile some[MOST_TILES];
