@@ -78,15 +78,15 @@ inline F32 read16(const int8_t* from) { return to_float(to_int(load<I8>(from)));
 // ones. What is left of a row, and the other formats, stand in their own order.
 inline int64_t num_split(int32_t format, int64_t dim) { return format == BFLOAT16 ? dim / (2 * LANES) * (2 * LANES) : 0; }
 
-// The query of all heads [heads][key_dim], which carries the scale.
-struct Query {
+// The queries of all heads [heads][key_dim], which carry the scale, and where they look.
+struct Queries {
     const Cache* cache = nullptr;
     const Span* at = nullptr;
     const float* values = nullptr;
     std::vector<Twin> twins;  // by head, as they meet keys of bfloat16
 
-    void set(const Cache& of, const Span& where, const float* queries) {
-        cache = &of, at = &where, values = queries;
+    void set(const Cache& of, const Span& where, const float* from) {
+        cache = &of, at = &where, values = from;
         twins.clear();
         for (int h = 0; of.format == BFLOAT16 && h < at->heads; h++)
             for (int64_t d = 0; d + 2 * LANES <= at->key_dim; d += 2 * LANES)

@@ -13,15 +13,15 @@ inline int64_t num_parts(int64_t limit) { return (limit + PART_SLOTS - 1) / PART
 // What a thread needs to look at parts.
 class Lookup {
   public:
-    // Whom the parts that follow are for.
-    void ask(const Cache& cache, const Span& at, const float* queries) { query_.set(cache, at, queries); }
+    // Whom the parts that follow are for. All three must stay until then.
+    void ask(const Cache& cache, const Span& at, const float* queries) { queries_.set(cache, at, queries); }
 
     // Look at the slots of part `number` below `limit`. A part is, by head, the largest score, the sum of
     // e^(score - largest), and the values summed with these weights.
     void look(const int32_t* table, int64_t limit, int64_t number, float* part) {
         const int64_t first = number * PART_SLOTS, count = std::min(limit - first, PART_SLOTS);
         find(table, first, limit - 1);
-        switch (query_.cache->format) {
+        switch (queries_.cache->format) {
             case INT8: return look_at<int8_t>(count, part);
             case BFLOAT16: return look_at<uint16_t>(count, part);
             default: return look_at<float>(count, part);
@@ -33,19 +33,19 @@ class Lookup {
 
     // The slots from position `first` on, and those called ahead; behind the last position its slot again.
     void find(const int32_t* table, int64_t first, int64_t last) {
-        const int64_t size = query_.cache->block_size;
+        const int64_t size = queries_.cache->block_size;
         int64_t block = first / size, within = first % size;  // a division for each slot would take as long as its products
         for (int64_t i = 0; i < PART_SLOTS + MOST_AHEAD; i++) {
-            slots_[i] = query_.cache->at<uint8_t>(table[block] * size + within);
+            slots_[i] = queries_.cache->at<uint8_t>(table[block] * size + within);
             if (first + i < last && ++within == size) block++, within = 0;
         }
     }
 
     template <class Value> void look_at(int64_t count, float* part) {
-        query_.at->is_shared ? shared_.look<Value>(query_, slots_, count, part) : own_.look<Value>(query_, slots_, count, part);
+        queries_.at->is_shared ? shared_.look<Value>(queries_, slots_, count, part) : own_.look<Value>(queries_, slots_, count, part);
     }
 
-    Query query_;
+    Queries queries_;
     const uint8_t* slots_[PART_SLOTS + MOST_AHEAD];
     OwnLookup own_;
     SharedLookup shared_;

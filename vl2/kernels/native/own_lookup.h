@@ -2,17 +2,19 @@
 // in the order of memory, which serves any other a fifth slower.
 #pragma once
 
+#include <cfloat>
+
 #include "cache.h"
 
 namespace vl2 {
 
 class OwnLookup {
   public:
-    static constexpr int AHEAD_SLOTS = 2;  // that are called while one is met
+    static constexpr int AHEAD_SLOTS = 2;  // from the slot that is met to the one that is called
 
-    template <class Value> void look(const Query& query, Slots slots, int64_t count, float* part) {
-        query_ = &query;
-        const Span& at = *query.at;
+    template <class Value> void look(const Queries& queries, Slots slots, int64_t count, float* part) {
+        queries_ = &queries;
+        const Span& at = *queries.at;
         start();
         for (int64_t s = 0; s < count; s++) {
             multiply(reading<Value>(slots + s, at.key));
@@ -35,33 +37,32 @@ class OwnLookup {
     };
 
     template <class Value> Reading<Value> reading(Slots slots, int64_t begin) const {
-        const Cache& cache = *query_->cache;
+        const Cache& cache = *queries_->cache;
         const auto at = [&](int i) { return (const Value*)slots[i] + begin; };
         const uint16_t* scales = nullptr;
         if constexpr (sizeof(Value) == 1) scales = cache.scales((const int8_t*)slots[0]) + begin / cache.group;
         return {at(0), at(AHEAD_SLOTS), scales};
     }
 
-    // Sums by lane, of heads up to a multiple of the lanes. Values stand in whole lines of memory: `part` does not.
+    // Sums by head, up to a multiple of the lanes. They and the values lie as registers are stored fastest: `part` does not.
     void start() {
-        const int64_t heads = query_->at->heads, padded = (heads + LANES - 1) / LANES * LANES;
+        const int64_t heads = queries_->at->heads, padded = (heads + LANES - 1) / LANES * LANES;
         products_.resize(padded), weights_.resize(padded), fades_.resize(padded);
-        tops_.assign(padded, -INFINITY), totals_.assign(padded, 0.0f);
-        values_.assign((heads * query_->at->value_dim + LANES - 1) / LANES, F32{});
-        groups_ = query_->cache->format == INT8 ? query_->cache->group : 0;
+        tops_.assign(padded, -FLT_MAX), totals_.assign(padded, 0.0f);  // a score of -infinity counts nothing
+        values_.assign((heads * queries_->at->value_dim + LANES - 1) / LANES, F32{});
     }
     float* values() { return (float*)values_.data(); }
-    int64_t num_groups(int64_t dim) const { return groups_ > 0 ? dim / groups_ : 0; }
+    int64_t num_groups(int64_t dim) const { return queries_->cache->format == INT8 ? dim / queries_->cache->group : 0; }
 
     template <class Value> VL2_INLINE void multiply(Reading<Value> keys) {
-        const int64_t dim = query_->at->key_dim, groups = num_groups(dim);
-        for (int64_t h = 0; h < query_->at->heads; h++, keys.pass(dim, groups)) products_[h] = product(keys, h);
+        const int64_t dim = queries_->at->key_dim, groups = num_groups(dim);
+        for (int64_t h = 0; h < queries_->at->heads; h++, keys.pass(dim, groups)) products_[h] = product(keys, h);
     }
 
     // A head's query times its key, to be summed over the lanes.
     VL2_INLINE Folded product(const Reading<uint16_t>& key, int64_t h) const {
-        const int64_t num_twins = query_->at->key_dim / (2 * LANES);
-        const Twin* twins = query_->twins.data() + h * num_twins;
+        const int64_t num_twins = queries_->at->key_dim / (2 * LANES);
+        const Twin* twins = queries_->twins.data() + h * num_twins;
         TwinSum found;
         for (int64_t t = 0; t < num_twins; t++) {
             key.call(t * 2 * LANES);
@@ -71,10 +72,11 @@ class OwnLookup {
     }
     VL2_INLINE Folded product(const Reading<float>& key, int64_t h) const { return product_of_rest(key, h, 0, Folded{}); }
     VL2_INLINE Folded product(const Reading<int8_t>& key, int64_t h) const {
-        const float* query = query_->values + h * query_->at->key_dim;
+        const int64_t dim = queries_->at->key_dim;
+        const float* query = queries_->values + h * dim;
         Folded found = {};
         by_group([&](auto parts) {
-            for (int64_t g = 0, d = 0; g < num_groups(query_->at->key_dim); g++, d += parts() * LANES) {
+            for (int64_t g = 0, d = 0; d < dim; g++, d += parts() * LANES) {
                 key.call(d);
                 Folded group = {};
 #pragma GCC unroll 4
@@ -88,15 +90,16 @@ class OwnLookup {
 
     // Call use(parts of 16 codes in a group of INT8, as a constant).
     template <class Use> VL2_INLINE void by_group(const Use& use) const {
-        if (groups_ == 4 * LANES) return use(std::integral_constant<int, 4>());
-        groups_ == 2 * LANES ? use(std::integral_constant<int, 2>()) : use(std::integral_constant<int, 1>());
+        const int group = queries_->cache->group;
+        if (group == 4 * LANES) return use(std::integral_constant<int, 4>());
+        group == 2 * LANES ? use(std::integral_constant<int, 2>()) : use(std::integral_constant<int, 1>());
     }
 
     template <class Value>
     VL2_INLINE Folded product_of_rest(const Reading<Value>& key, int64_t h, int64_t d, Folded found) const {
-        for (const int64_t dim = query_->at->key_dim; d < dim; d += LANES) {
+        for (const int64_t dim = queries_->at->key_dim; d < dim; d += LANES) {
             key.call(d);
-            const F32 query = load_some(query_->values + h * dim + d, dim - d);
+            const F32 query = load_some(queries_->values + h * dim + d, dim - d);
             found = add_folded(found, query, read_some(key.from + d, dim - d));
         }
         return found;
@@ -114,15 +117,15 @@ class OwnLookup {
     }
 
     template <class Value> VL2_INLINE void add(Reading<Value> reading) {
-        const int64_t dim = query_->at->value_dim, groups = num_groups(dim);
+        const int64_t dim = queries_->at->value_dim, groups = num_groups(dim);
         float* out = values();
-        for (int64_t h = 0; h < query_->at->heads; h++, out += dim, reading.pass(dim, groups))
+        for (int64_t h = 0; h < queries_->at->heads; h++, out += dim, reading.pass(dim, groups))
             add_value(reading, weights_[h], fades_[h], out);
     }
 
     // out = out * fade + value * weight
     VL2_INLINE void add_value(const Reading<uint16_t>& value, float weight, float fade, float* out) const {
-        const int64_t dim = query_->at->value_dim;
+        const int64_t dim = queries_->at->value_dim;
         int64_t d = 0;
         for (; d + 2 * LANES <= dim; d += 2 * LANES) {
             value.call(d);
@@ -136,8 +139,9 @@ class OwnLookup {
         add_rest(value, 0, weight, fade, out);
     }
     VL2_INLINE void add_value(const Reading<int8_t>& value, float weight, float fade, float* out) const {
+        const int64_t dim = queries_->at->value_dim;
         by_group([&](auto parts) {
-            for (int64_t g = 0, d = 0; g < num_groups(query_->at->value_dim); g++) {
+            for (int64_t g = 0, d = 0; d < dim; g++) {
                 value.call(d);
                 const float step = weight * widen(value.scales[g]);
 #pragma GCC unroll 4
@@ -149,15 +153,14 @@ class OwnLookup {
 
     template <class Value>
     VL2_INLINE void add_rest(const Reading<Value>& value, int64_t d, float weight, float fade, float* out) const {
-        for (const int64_t dim = query_->at->value_dim; d < dim; d += LANES) {
+        for (const int64_t dim = queries_->at->value_dim; d < dim; d += LANES) {
             value.call(d);
             const int64_t left = dim - d;
             store_some(out + d, load_some(out + d, left) * fade + read_some(value.from + d, left) * weight, left);
         }
     }
 
-    const Query* query_ = nullptr;
-    int64_t groups_ = 0;  // numbers in a group of INT8
+    const Queries* queries_ = nullptr;
     std::vector<Folded> products_;
     std::vector<float> weights_, fades_, tops_, totals_;  // by head
     std::vector<F32> values_;                             // [heads][value_dim]

@@ -11,9 +11,9 @@ class SharedLookup {
     static constexpr int SIDE = 4;
 
     // Slots are read up to a multiple of CHUNK, and SIDE further.
-    template <class Value> void look(const Query& query, Slots slots, int64_t count, float* part) {
-        query_ = &query;
-        const int64_t heads = query.at->heads, value_dim = query.at->value_dim;
+    template <class Value> void look(const Queries& queries, Slots slots, int64_t count, float* part) {
+        queries_ = &queries;
+        const int64_t heads = queries.at->heads, value_dim = queries.at->value_dim;
         float *tops = part, *totals = part + heads, *out = part + 2 * heads;
         std::fill(tops, tops + heads, -INFINITY);
         std::memset(totals, 0, heads * (value_dim + 1) * sizeof(float));
@@ -21,10 +21,10 @@ class SharedLookup {
         for (int64_t s = 0; s < count; s += CHUNK) {
             for (int64_t h = 0; h < heads; h++)
                 for (int64_t i = 0; i < CHUNK; i += SIDE)
-                    multiply(Few<Value, SIDE>{slots + s + i, query.at->key}, h, &products_[h * CHUNK + i]);
+                    multiply(Few<Value, SIDE>{slots + s + i, queries.at->key}, h, &products_[h * CHUNK + i]);
             weigh(std::min(count - s, CHUNK), tops, totals);
             for (int64_t h = 0; h < heads; h++)
-                add(Few<Value, CHUNK>{slots + s, query.at->value}, {&weights_[h * CHUNK], fades_[h]}, out + h * value_dim);
+                add(Few<Value, CHUNK>{slots + s, queries.at->value}, {&weights_[h * CHUNK], fades_[h]}, out + h * value_dim);
         }
     }
 
@@ -50,11 +50,11 @@ class SharedLookup {
 
     // Products of a head's query with keys, to be summed over the lanes: to [SIDE].
     void multiply(const Few<uint16_t, SIDE>& keys, int64_t h, Folded* to) {
-        const int64_t dim = query_->at->key_dim, num_twins = dim / (2 * LANES);
+        const int64_t dim = queries_->at->key_dim, num_twins = dim / (2 * LANES);
         TwinSum found[SIDE];
         for (int64_t t = 0; t < num_twins; t++) {
             keys.call(t * 2 * LANES);
-            const Twin& query = query_->twins[h * num_twins + t];
+            const Twin& query = queries_->twins[h * num_twins + t];
             for (int i = 0; i < SIDE; i++) found[i].add(load<U32>(keys.at(i, t * 2 * LANES)), query);
         }
         for (int i = 0; i < SIDE; i++) to[i] = found[i].total();
@@ -66,22 +66,22 @@ class SharedLookup {
     }
 
     template <class Value> void multiply_rest(const Few<Value, SIDE>& keys, int64_t h, int64_t d, Folded* to) {
-        for (const int64_t dim = query_->at->key_dim; d < dim; d += LANES) {
+        for (const int64_t dim = queries_->at->key_dim; d < dim; d += LANES) {
             keys.call(d);
-            const F32 query = load_some(query_->values + h * dim + d, dim - d);
+            const F32 query = load_some(queries_->values + h * dim + d, dim - d);
             for (int i = 0; i < SIDE; i++) to[i] = add_folded(to[i], query, read_some(keys.at(i, d), dim - d));
         }
     }
 
     // Group by group: an entry's parts are whole groups.
     void multiply(const Few<int8_t, SIDE>& keys, int64_t h, Folded* to) {
-        const int64_t dim = query_->at->key_dim, group = query_->cache->group;
+        const int64_t dim = queries_->at->key_dim, group = queries_->cache->group;
         Folded found[SIDE] = {};
         for (int64_t g = 0; g < dim; g += group) {
             keys.call(g);
             Folded parts[SIDE] = {};
             for (int64_t d = g; d < g + group; d += LANES) {
-                const F32 query = load<F32>(query_->values + h * dim + d);
+                const F32 query = load<F32>(queries_->values + h * dim + d);
                 for (int i = 0; i < SIDE; i++) parts[i] = add_folded(parts[i], query, read16(keys.at(i, d)));
             }
             for (int i = 0; i < SIDE; i++) found[i] += parts[i] * scale(keys, i, g);
@@ -90,12 +90,12 @@ class SharedLookup {
     }
 
     template <int COUNT> float scale(const Few<int8_t, COUNT>& codes, int i, int64_t d) const {
-        return widen(query_->cache->scales((const int8_t*)codes.slots[i])[(codes.begin + d) / query_->cache->group]);
+        return widen(queries_->cache->scales((const int8_t*)codes.slots[i])[(codes.begin + d) / queries_->cache->group]);
     }
 
     // Turn products into weights e^(score - largest); what was added up before fades where a larger score is found.
     void weigh(int64_t count, float* tops, float* totals) {
-        const int64_t heads = query_->at->heads;
+        const int64_t heads = queries_->at->heads;
         for (size_t i = 0; i < products_.size(); i += 8) sums(&products_[i], &weights_[i]);
         for (int64_t h = 0; h < heads; h++) {
             float* weights = &weights_[h * CHUNK];
@@ -114,33 +114,32 @@ class SharedLookup {
     static constexpr int PAIRS = HAS_MANY_REGISTERS ? 4 : 2;  // registers of bfloat16 of which values are summed so
 
     // out = out * before + the weighted values
-    template <int COUNT> void add(const Few<uint16_t, COUNT>& values, const Weights& weights, float* out) {
-        const int64_t dim = query_->at->value_dim;
+    void add(const Few<uint16_t, CHUNK>& values, const Weights& weights, float* out) {
+        const int64_t dim = queries_->at->value_dim;
         int64_t d = 0;
         for (; d + PAIRS * 2 * LANES <= dim; d += PAIRS * 2 * LANES) add_pairs<PAIRS>(values, d, weights, out + d);
         for (; d + 2 * LANES <= dim; d += 2 * LANES) add_pairs<1>(values, d, weights, out + d);
         add_rest(values, d, weights, out);
     }
-    template <int COUNT> void add(const Few<float, COUNT>& values, const Weights& weights, float* out) {
+    void add(const Few<float, CHUNK>& values, const Weights& weights, float* out) {
         add_rest(values, 0, weights, out);
     }
-    template <int COUNT> void add(const Few<int8_t, COUNT>& values, const Weights& weights, float* out) {
-        const int group = query_->cache->group;
-        const auto add_group = group == 64   ? &SharedLookup::add_codes<4, COUNT>
-                               : group == 32 ? &SharedLookup::add_codes<2, COUNT>
-                                             : &SharedLookup::add_codes<1, COUNT>;
-        for (int64_t d = 0; d < query_->at->value_dim; d += group) (this->*add_group)(values, d, weights, out + d);
+    void add(const Few<int8_t, CHUNK>& values, const Weights& weights, float* out) {
+        const int group = queries_->cache->group;
+        const auto add_group = group == 64   ? &SharedLookup::add_codes<4>
+                               : group == 32 ? &SharedLookup::add_codes<2>
+                                             : &SharedLookup::add_codes<1>;
+        for (int64_t d = 0; d < queries_->at->value_dim; d += group) (this->*add_group)(values, d, weights, out + d);
     }
 
-    template <int PARTS, int COUNT>
-    void add_pairs(const Few<uint16_t, COUNT>& values, int64_t first, const Weights& weights, float* out) {
+    template <int PARTS>
+    void add_pairs(const Few<uint16_t, CHUNK>& values, int64_t first, const Weights& weights, float* out) {
         F32 even[PARTS], odd[PARTS];
         for (int p = 0; p < PARTS; p++) {
-            values.call(first + 2 * p * LANES);
             even[p] = load<F32>(out + 2 * p * LANES) * weights.before;
             odd[p] = load<F32>(out + (2 * p + 1) * LANES) * weights.before;
         }
-        for (int i = 0; i < COUNT; i++) {
+        for (int i = 0; i < CHUNK; i++) {
             const float weight = weights.of[i];
             for (int p = 0; p < PARTS; p++) {
                 const U32 pairs = load<U32>(values.at(i, first + 2 * p * LANES));
@@ -154,29 +153,27 @@ class SharedLookup {
         }
     }
 
-    template <int PARTS, int COUNT>
-    void add_codes(const Few<int8_t, COUNT>& values, int64_t first, const Weights& weights, float* out) {
-        values.call(first);
+    template <int PARTS>
+    void add_codes(const Few<int8_t, CHUNK>& values, int64_t first, const Weights& weights, float* out) {
         F32 total[PARTS];
         for (int p = 0; p < PARTS; p++) total[p] = load<F32>(out + p * LANES) * weights.before;
-        for (int i = 0; i < COUNT; i++) {
+        for (int i = 0; i < CHUNK; i++) {
             const float weight = weights.of[i] * scale(values, i, first);
             for (int p = 0; p < PARTS; p++) total[p] += read16(values.at(i, first + p * LANES)) * weight;
         }
         for (int p = 0; p < PARTS; p++) store(out + p * LANES, total[p]);
     }
 
-    template <class Value, int COUNT>
-    void add_rest(const Few<Value, COUNT>& values, int64_t d, const Weights& weights, float* out) {
-        for (const int64_t dim = query_->at->value_dim; d < dim; d += LANES) {
-            values.call(d);
+    template <class Value>
+    void add_rest(const Few<Value, CHUNK>& values, int64_t d, const Weights& weights, float* out) {
+        for (const int64_t dim = queries_->at->value_dim; d < dim; d += LANES) {
             F32 total = load_some(out + d, dim - d) * weights.before;
-            for (int i = 0; i < COUNT; i++) total += read_some(values.at(i, d), dim - d) * weights.of[i];
+            for (int i = 0; i < CHUNK; i++) total += read_some(values.at(i, d), dim - d) * weights.of[i];
             store_some(out + d, total, dim - d);
         }
     }
 
-    const Query* query_ = nullptr;
+    const Queries* queries_ = nullptr;
     std::vector<Folded> products_;  // [heads][CHUNK]
     std::vector<float> weights_, fades_;  // [heads][CHUNK], [heads]
 };

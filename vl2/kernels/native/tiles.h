@@ -28,8 +28,9 @@ inline int tiles_at_once(const Packed& x) { return tiles_at_once(x.format, x.row
 
 // Bytes of a weight that are called ahead: the processor itself looks no further than the end of a page.
 constexpr int64_t AHEAD = !HAS_MANY_REGISTERS ? 2048 : IS_ZEN ? 4096 : 16384, SCALES_AHEAD = AHEAD / 16, UNIT_AHEAD = 2048;
-// Where to, as __builtin_prefetch has it. What few rows read is not met again: on a Zen it would still move from the second
-// cache into the third and take a twentieth of the memory's speed, so it is called past both.
+// Where to, as __builtin_prefetch has it. What few rows read is not met again within a step: on a Zen it would still move
+// from the second cache into the third and take a twentieth of the memory's speed, so it is called past both. The last
+// block of many rows, where it is as short, calls a few kilobytes so too.
 constexpr int SECOND_CACHE = 2, PASSING = IS_ZEN ? 0 : SECOND_CACHE;
 constexpr bool calls_ahead(int32_t format, int tiles) { return !is_foreseen(format) || (!HAS_MANY_REGISTERS && tiles == 1); }
 
