@@ -41,9 +41,10 @@ struct Stretch {
     const uint8_t* end = (const uint8_t*)UINTPTR_MAX;
     const uint8_t* next = nullptr;
 
-    template <int WHERE> void call(const uint8_t* from) const {
+    // What is to be called while `from` is read.
+    const uint8_t* ahead(const uint8_t* from) const {
         const uint8_t* at = from + AHEAD;
-        __builtin_prefetch(at < end ? at : next != nullptr ? next + (at - end) : end - LINE_BYTES, 0, WHERE);
+        return at < end ? at : next != nullptr ? next + (at - end) : end - LINE_BYTES;
     }
 };
 
@@ -66,8 +67,10 @@ void dot_bfloat16(const uint16_t* const* w, const Pair* a, int64_t cols, const S
     for (int64_t k = 0; k < cols / 2; k++) {
         U32 pairs[TILES];
         for (int t = 0; t < TILES; t++) {
-            if constexpr (calls_ahead(BFLOAT16, TILES)) stretch.call<SECOND_CACHE>((const uint8_t*)(w[t] + k * 2 * LANES));
-            pairs[t] = load<U32>(w[t] + k * 2 * LANES);
+            const uint16_t* const from = w[t] + k * 2 * LANES;
+            if constexpr (calls_ahead(BFLOAT16, TILES))
+                __builtin_prefetch(stretch.ahead((const uint8_t*)from), 0, SECOND_CACHE);
+            pairs[t] = load<U32>(from);
         }
         for (int m = 0; m < ROWS; m++)  // as above
             for (int t = 0; t < TILES; t++) acc[t][m] = dot_pair(acc[t][m], pairs[t], a[k * ROWS + m]);
@@ -94,11 +97,13 @@ void dot_int(const uint8_t* const* w, const uint16_t* const* scales, const IntBl
         I32 tops[TILES][CHAINS][ROWS] = {}, bottoms[TILES][CHAINS][ROWS] = {};
         for (int t = 0; t < TILES; t++)
             for (int m = 0; m < ROWS; m++) (HAS_BOTTOMS ? bottoms : tops)[t][0][m] -= x.offsets[g * ROWS + m];
+        [[maybe_unused]] const uint8_t* called[TILES];  // found once for a group: a line is called in one instruction then
+        for (int t = 0; t < TILES; t++) called[t] = stretch.ahead(w[t] + at);
         for (int i = 0; i < num_loads; i += LOADS) {
 #pragma GCC unroll 4
             for (int l = 0; l < LOADS; l++, at += 4 * LANES, high += QUADS * ROWS, low += SPLIT ? QUADS * ROWS : 0) {
                 for (int t = 0; t < TILES; t++) {
-                    if constexpr (CALLS) stretch.call<WHERE>(w[t] + at);
+                    if constexpr (CALLS) __builtin_prefetch(called[t] + (i + l) * Stretch::LINE_BYTES, 0, WHERE);
                     const I32 bytes = load<I32>(w[t] + at);
 #pragma GCC unroll 2
                     for (int q = 0; q < QUADS; q++) {
