@@ -16,7 +16,6 @@ pytestmark = pytest.mark.skipif(library() is None, reason="no C++ compiler")
 
 FLOAT32_BOUND = 1e-5  # relative to the largest value
 BFLOAT16_ROUNDING = 2**-8  # activations between two products are rounded to bfloat16
-BFLOAT16_BOUND = 1e-2  # activations are rounded to bfloat16, as torch does
 INT_BOUND = 2e-4  # activations keep 15 bits
 
 
@@ -125,7 +124,7 @@ def test_attention(queries: int, slots: int, key_dim: int, value_dim: int, is_ha
     scale = reference.attention(*rows[:2], rows[2].abs(), mask[None, None], 1.0).max()  # values cancel, as above
     found = attention(query, key, value, limits, is_bfloat16=is_half)
     error = float((found.double() - expected).abs().max() / scale)
-    assert error < (2 * BFLOAT16_BOUND if is_half else FLOAT32_BOUND)
+    assert error < (BFLOAT16_ROUNDING if is_half else FLOAT32_BOUND)
 
 
 def test_any_number_of_threads_gives_the_same() -> None:

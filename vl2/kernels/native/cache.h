@@ -25,6 +25,12 @@ struct Cache {
         return format == BFLOAT16 ? widen(at<uint16_t>(slot)[i]) : at<float>(slot)[i];
     }
 
+    // Call use(parts of 16 codes in a group of INT8, as a constant).
+    template <class Use> VL2_INLINE void by_group(const Use& use) const {
+        if (group == 4 * LANES) return use(std::integral_constant<int, 4>());
+        group == 2 * LANES ? use(std::integral_constant<int, 2>()) : use(std::integral_constant<int, 1>());
+    }
+
     // Fill a slot from its start.
     void put(int64_t slot, const float* from) const {
         if (format == FLOAT32) return (void)std::memcpy(at<float>(slot), from, width * sizeof(float));

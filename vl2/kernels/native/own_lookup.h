@@ -75,7 +75,7 @@ class OwnLookup {
         const int64_t dim = queries_->at->key_dim;
         const float* query = queries_->values + h * dim;
         Folded found = {};
-        by_group([&](auto parts) {
+        queries_->cache->by_group([&](auto parts) {
             for (int64_t g = 0, d = 0; d < dim; g++, d += parts() * LANES) {
                 key.call(d);
                 Folded group = {};
@@ -86,13 +86,6 @@ class OwnLookup {
             }
         });
         return found;
-    }
-
-    // Call use(parts of 16 codes in a group of INT8, as a constant).
-    template <class Use> VL2_INLINE void by_group(const Use& use) const {
-        const int group = queries_->cache->group;
-        if (group == 4 * LANES) return use(std::integral_constant<int, 4>());
-        group == 2 * LANES ? use(std::integral_constant<int, 2>()) : use(std::integral_constant<int, 1>());
     }
 
     template <class Value>
@@ -140,7 +133,7 @@ class OwnLookup {
     }
     VL2_INLINE void add_value(const Reading<int8_t>& value, float weight, float fade, float* out) const {
         const int64_t dim = queries_->at->value_dim;
-        by_group([&](auto parts) {
+        queries_->cache->by_group([&](auto parts) {
             for (int64_t g = 0, d = 0; d < dim; g++) {
                 value.call(d);
                 const float step = weight * widen(value.scales[g]);

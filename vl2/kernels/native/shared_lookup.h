@@ -125,11 +125,10 @@ class SharedLookup {
         add_rest(values, 0, weights, out);
     }
     void add(const Few<int8_t, CHUNK>& values, const Weights& weights, float* out) {
-        const int group = queries_->cache->group;
-        const auto add_group = group == 64   ? &SharedLookup::add_codes<4>
-                               : group == 32 ? &SharedLookup::add_codes<2>
-                                             : &SharedLookup::add_codes<1>;
-        for (int64_t d = 0; d < queries_->at->value_dim; d += group) (this->*add_group)(values, d, weights, out + d);
+        queries_->cache->by_group([&](auto parts) {
+            for (int64_t d = 0; d < queries_->at->value_dim; d += parts() * LANES)
+                add_codes<parts()>(values, d, weights, out + d);
+        });
     }
 
     template <int PARTS>
