@@ -77,6 +77,25 @@ def test_quantised_weights_are_measured() -> None:
     assert result.stdout.count("vision, 1 tile") == 1  # one tower serves both
 
 
+def test_groups_are_chosen_for_random_weights(tmp_path: Path) -> None:
+    words = "--preset pocket --context 8 --batch 1 --tiles 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
+    out = tmp_path / "bench.json"
+    result = run("bench", *words, "--precisions", "int4", "--group", "128", "--out", str(out))
+    assert result.exit_code == 0, result.stderr
+    rows = json.loads(out.read_text())["rows"]
+    assert all("groups of 128" in row["path"] for row in rows if row["measure"]["what"] != "vision")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [(("--group", "48"), "48"), (("--group", "64", "--model", "pocket-folder"), "Leave --group out")],
+)
+def test_groups_that_cannot_be_are_refused(words: tuple[str, ...], said: str) -> None:
+    result = run("bench", "--precisions", "int4", *words)
+    assert result.exit_code == 2
+    assert said in only_line(result)
+
+
 def test_what_was_measured_before_an_interruption_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(preset: str, precision: str, *rest: object) -> object:
         if precision == "int4":
@@ -213,6 +232,8 @@ def test_the_bytes_read_for_a_token_of_tiny() -> None:
     assert {name: weight.read(1) / 1e9 for name, weight in weights.items()} == pytest.approx(
         {"bf16": 1.150, "int8": 0.595, "int4": 0.308}, rel=0.01
     )
+    wide = empty_model(config_in("int4", "tiny", None, group=128), torch.bfloat16).to(torch.bfloat16)
+    assert WeightBytes.of(wide).read(1) / weights["int4"].read(1) == pytest.approx(4.125 / 4.25, rel=0.001)
     assert weights["bf16"].read(8) / weights["bf16"].read(1) == pytest.approx(2.9, rel=0.01)  # 35 of 64 experts
 
 

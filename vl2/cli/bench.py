@@ -27,6 +27,9 @@ def bench(
     rounds: Annotated[int, typer.Option(help="Samples of each figure.")] = 5,
     tokens: Annotated[int, typer.Option(help="Tokens decoded a sample.")] = 32,
     read_gb: Annotated[float, typer.Option(help="Gigabytes read to measure the memory.")] = 2.003,
+    group: Annotated[
+        int | None, typer.Option(help="Columns of int8 and int4 that share a scale: 32, 64 or 128; 64 unless given.")
+    ] = None,
     cache_dtype: Annotated[Literal["int8"] | None, typer.Option(help="Of the cache.")] = None,
     peer: Peer = None,
     baseline: Annotated[bool, typer.Option("--baseline", help="Measure plain PyTorch code in turns.")] = False,
@@ -52,7 +55,7 @@ def bench(
         threads=threads, contexts=_numbers("context", context), batches=_numbers("batch", batch),
         tiles=_numbers("tiles", tiles, may_be_empty=True), rounds=rounds, tokens=tokens,
         read_bytes=round(read_gb * 1e9), peer_python=python, peer_folder=folder, has_baseline=baseline,
-        cache_dtype=cache_dtype,
+        cache_dtype=cache_dtype, group=group,
     )  # fmt: skip
 
     def keep(results: Results) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from vl2.cli.bench_weights import WeightBytes, fill_like_cache, random_model
 from vl2.core.errors import VL2Error, nearest
+from vl2.core.settings import build
 from vl2.engine.cache import BLOCK_SIZE, PagedCache
 from vl2.engine.engine import STEP_TOKENS, CacheDtype, slot_dtype
 from vl2.engine.runner import Runner
@@ -55,14 +56,16 @@ class Contender(Protocol):
 
 
 def build_contender(
-    preset: str, precision: str, folder: Path | None = None, cache_dtype: CacheDtype | None = None
-) -> EngineContender:
+    preset: str, precision: str, folder: Path | None = None, cache_dtype: CacheDtype | None = None,
+    group: int | None = None,
+) -> EngineContender:  # fmt: skip
     """Build a model in a precision: random weights of a preset's shape, or the checkpoint in `folder`.
 
-    Raises VL2Error for a precision that this version cannot run.
+    `group` is how many columns of random int8 or int4 share a scale. Raises VL2Error for a precision that this version
+    cannot run.
     """
     check_precision(precision)
-    config = config_in(precision, preset, folder)
+    config = config_in(precision, preset, folder, group)
     if folder is None:
         model = random_model(config, DTYPES[precision])
     else:
@@ -72,15 +75,22 @@ def build_contender(
     language, vision = kernels_of(model)
     quantization = config.quantization_config
     head = f", int{quantization.head_bits} head" if quantization and quantization.head_bits != quantization.bits else ""
-    path = f"{language}, {precision}{head}" + (f", {cache_dtype} cache" if cache_dtype else "")
+    groups = f", groups of {quantization.group}" if quantization else ""
+    path = f"{language}, {precision}{groups}{head}" + (f", {cache_dtype} cache" if cache_dtype else "")
     vision_path = f"{vision}, int{quantization.vision_bits}" if quantization else f"{vision}, {precision}"
     return EngineContender(model, path=path, vision_path=vision_path, weights=weights, cache_dtype=cache_dtype)
 
 
-def config_in(precision: str, preset: str, folder: Path | None) -> VL2Config:
-    """Return the config of a contender. Raises VL2Error when the checkpoint is stored in another precision."""
+def config_in(precision: str, preset: str, folder: Path | None, group: int | None = None) -> VL2Config:
+    """Return the config of a contender.
+
+    Raises VL2Error when the checkpoint is stored in another precision or has groups of its own, and for a group that
+    kernels do not have.
+    """
     if folder is None:
-        return replace(PRESETS[preset], quantization_config=QUANTIZED.get(precision))
+        return replace(PRESETS[preset], quantization_config=_quantized(precision, group))
+    if group is not None:
+        raise VL2Error(str(folder), "has groups of its own", got=f"--group {group}", do="Leave --group out.")
     config = VL2Config.from_file(folder / "config.json")
     stored, wanted = config.quantization_config, QUANTIZED.get(precision)
     if (stored and stored.bits) != (wanted and wanted.bits):
@@ -90,6 +100,13 @@ def config_in(precision: str, preset: str, folder: Path | None) -> VL2Config:
             do="Name the precision it is stored in." if stored else "Quantise it first.",
         )  # fmt: skip
     return config
+
+
+def _quantized(precision: str, group: int | None) -> QuantizationConfig | None:
+    config = QUANTIZED.get(precision)
+    if config is None or group is None:
+        return config
+    return build(QuantizationConfig, asdict(config) | {"group": group}, thing="quantisation")
 
 
 def check_precision(precision: str) -> None:

@@ -46,6 +46,7 @@ class BenchSettings:
     peer_folder: Path | None = None
     has_baseline: bool = False
     cache_dtype: CacheDtype | None = None
+    group: int | None = None  # columns of random int8 and int4 that share a scale; None: as they come
 
     def measures(self) -> list[Measure]:
         """Return all kinds of work; many sequences decode behind the first context only."""
@@ -138,7 +139,7 @@ def _check(settings: BenchSettings) -> None:
     """Raise VL2Error for what cannot be measured, before anything is."""
     for precision in settings.precisions:
         check_precision(precision)
-        config_in(precision, settings.preset, settings.folder)
+        config_in(precision, settings.preset, settings.folder, settings.group)
     config = replace(config_of(settings), quantization_config=None)
     if settings.has_baseline and config.language_config.use_mla:
         raise VL2Error("baseline", "is written for MHA only", expected="the preset tiny", do="Leave --baseline out.")
@@ -155,13 +156,15 @@ def config_of(settings: BenchSettings) -> VL2Config:
 
 def _build(settings: BenchSettings, precision: str, say: Say) -> EngineContender:
     plan = plan_memory(
-        config_in(precision, settings.preset, settings.folder), dtype=DTYPES[precision],
+        config_in(precision, settings.preset, settings.folder, settings.group), dtype=DTYPES[precision],
         context_tokens=max(settings.contexts), num_tiles=max(settings.tiles, default=0), chunk_tokens=STEP_TOKENS,
     )  # fmt: skip
     held = max(measure.batch * (measure.context or measure.amount) for measure in settings.measures())
     check_memory(replace(plan, cache=plan.cache * held // max(settings.contexts)))
     start = time.perf_counter()
-    contender = build_contender(settings.preset, precision, settings.folder, settings.cache_dtype)
+    contender = build_contender(
+        settings.preset, precision, settings.folder, settings.cache_dtype, settings.group
+    )
     say(f"{precision}: model made in {time.perf_counter() - start:.0f} s; {contender.path}")
     return contender
 
