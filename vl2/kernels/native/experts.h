@@ -17,7 +17,8 @@ struct Group {
     int64_t expert = 0;
     std::vector<int64_t> tokens;
     std::vector<float> counts;
-    Packed input, hidden;
+    Packed packed, hidden;
+    const Packed* input = nullptr;   // its own, or that of the first group where that has the same tokens
     std::vector<float> activations;  // [tokens][hidden]
 };
 
@@ -35,15 +36,16 @@ class Experts {
 
     // total[token] += count * down(silu(gate x) * up x), expert by expert in the order they were added; x, total [T][width].
     void run(const float* x, float* total, int64_t width) {
-        parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t g = begin; g < end; g++) pack_input(*groups_[g], x, width);
+        share_inputs();
+        parallel_for(packing_.size(), 1, [&](int64_t begin, int64_t end, int) {
+            for (int64_t i = begin; i < end; i++) pack_input(*packing_[i], x, width);
         });
         open();
         parallel_for(pieces_.size(), 1, [&](int64_t begin, int64_t end, int) {
             for (int64_t piece = begin; piece < end; piece++) activate(piece);
         });
         parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t g = begin; g < end; g++) pack_hidden(*groups_[g]);
+            for (int64_t i = begin; i < end; i++) pack_hidden(*groups_[used_ - 1 - i]);  // the largest, the shared ones, first
         });
         close(total, width);
     }
@@ -54,10 +56,21 @@ class Experts {
         int64_t begin, end;  // tiles
     };
 
+    // All experts of a lone token read one packed input: cores that share no cache would hand each other every copy.
+    void share_inputs() {
+        packing_.clear();
+        for (size_t g = 0; g < used_; g++) {
+            Group &group = *groups_[g], &first = *groups_[0];
+            const bool is_shared = g > 0 && group.tokens == first.tokens && Packed::is_alike(group.mlp->gate, first.mlp->gate);
+            group.input = is_shared ? &first.packed : &group.packed;
+            if (!is_shared) packing_.push_back(&group);
+        }
+    }
+
     static void pack_input(Group& group, const float* x, int64_t width) {
-        group.input.shape(group.mlp->gate, group.tokens.size());
-        for (int64_t block = 0; block < group.input.num_blocks(); block++)
-            group.input.fill(block, width, [&](int64_t row) { return x + group.tokens[row] * width; });
+        group.packed.shape(group.mlp->gate, group.tokens.size());
+        for (int64_t block = 0; block < group.packed.num_blocks(); block++)
+            group.packed.fill(block, width, [&](int64_t row) { return x + group.tokens[row] * width; });
     }
 
     static void pack_hidden(Group& group) {
@@ -87,7 +100,7 @@ class Experts {
     void activate(int64_t number) const {
         const Piece& piece = pieces_[number];
         Group& group = *piece.group;
-        const Packed& x = group.input;
+        const Packed& x = *group.input;
         if (!is_one_stream(x.format, x.rows)) return activate_side_by_side(piece);
         const int rows = int(x.rows);
         const Weight &gate = group.mlp->gate, &up = group.mlp->up;
@@ -115,7 +128,7 @@ class Experts {
 
     static void activate_side_by_side(const Piece& piece) {
         Group& group = *piece.group;
-        const Packed& x = group.input;
+        const Packed& x = *group.input;
         float out[MOST_TILES * MOST_ROWS * LANES];
         each_bundle(piece.begin, piece.end, std::max(tiles_at_once(x) / 2, 1), x.format, [&](const Bundle& bundle) {
             Tile both[MOST_TILES];
@@ -181,6 +194,7 @@ class Experts {
 
     std::vector<std::unique_ptr<Group>> groups_;
     size_t used_ = 0;
+    std::vector<Group*> packing_;
     std::vector<Piece> pieces_;
 };
 

@@ -79,6 +79,11 @@ struct Packed {
                 rows_of(block), group, cols};
     }
 
+    // Whether two weights read the same rows packed alike.
+    static bool is_alike(const Weight& a, const Weight& b) {
+        return a.format == b.format && a.group == b.group && a.input_bits == b.input_bits && a.cols == b.cols;
+    }
+
     void shape(const Weight& weight, int64_t num_rows) {
         format = weight.format, group = weight.group, input_bits = weight.input_bits;
         is_split = input_bits > 8 || (HAS_WIDE_QUADS && format == INT8);
