@@ -42,19 +42,17 @@ class Setting:
     name: str
     config: QuantizationConfig
     is_calibrated: bool = False
-    is_asked: bool = False  # pocketbench too
 
 
 def _settings() -> Iterator[Setting]:
     for group in (32, 64, 128):
-        config = QuantizationConfig(bits=8, group=group)
-        yield Setting(name=f"int8 group {group}", config=config, is_asked=group == 64)
+        yield Setting(name=f"int8 group {group}", config=QuantizationConfig(bits=8, group=group))
     for group in (32, 64, 128):
         for head_bits in (8, 4):
             for is_calibrated in (False, True):
                 config = QuantizationConfig(bits=4, group=group, head_bits=head_bits)
                 name = f"int4 group {group}, head int{head_bits}" + (", calibrated" if is_calibrated else "")
-                yield Setting(name=name, config=config, is_calibrated=is_calibrated, is_asked=group != 128)
+                yield Setting(name=name, config=config, is_calibrated=is_calibrated)
     config = QuantizationConfig(bits=4, group=32, vision_bits=4, head_bits=8)
     yield Setting(name="int4 group 32, vision too, calibrated", config=config, is_calibrated=True)
 
@@ -79,7 +77,7 @@ class Bench:
             written = quantize_checkpoint(self.folder, Path(folder) / "model", setting.config, material=material)
             seconds = time.monotonic() - start
             size = sum(file.stat().st_size for file in written.glob("*.safetensors"))
-            found = self.compare(self._plain(written)) | (self.ask(written) if setting.is_asked else {})
+            found = self.compare(self._plain(written)) | self.ask(written)
         return {"name": setting.name, "bytes": size, "quantize_s": round(seconds, 1), **found}
 
     def compare(self, model: VL2) -> dict[str, Any]:
