@@ -6,13 +6,30 @@ import pytest
 import torch
 
 from vl2.core.errors import ConfigError
-from vl2.engine.sampler import Sampler, SamplingSettings, draw, keep_min_p, keep_top_k, keep_top_p, penalize
+from vl2.engine.sampler import (
+    Sampler,
+    SamplingSettings,
+    draw,
+    keep_min_p,
+    keep_top_k,
+    keep_top_p,
+    likeliest,
+    penalize,
+)
 
 LOGITS = torch.tensor([0.5, 0.25, 0.125, 0.125]).log()  # probabilities 1/2, 1/4, 1/8, 1/8
 
 
 def kept(logits: torch.Tensor) -> list[int]:
     return logits.isfinite().nonzero().flatten().tolist()
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+def test_the_likeliest_is_the_first_of_equals(dtype: torch.dtype) -> None:
+    assert likeliest(torch.tensor([1.0, 3.0, -math.inf, 3.0]).to(dtype)) == 1
+    logits = torch.randn(5000, generator=torch.Generator().manual_seed(0)).to(dtype)
+    assert likeliest(logits) == int((logits == logits.max()).nonzero()[0])
+    assert likeliest(logits[::2]) == int((logits[::2] == logits[::2].max()).nonzero()[0])
 
 
 def test_penalty_divides_positive_and_multiplies_negative_logits() -> None:

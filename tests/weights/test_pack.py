@@ -12,7 +12,7 @@ from torch import nn
 from vl2.core.batch import Batch
 from vl2.core.errors import VL2Error
 from vl2.engine.cache import PagedCache
-from vl2.kernels.native.layers import Rows
+from vl2.kernels.native.layers import Rope, Rows
 from vl2.kernels.native.library import library
 from vl2.kernels.native.packed import PackedWeight
 from vl2.kernels.quantized import quantize
@@ -148,32 +148,39 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
     model: VL2 = pack_model(load_model(RECORDED / "a_tiny_mha" / "checkpoint", dtype=torch.float32))
     stack, config = model.language.stack, model.config.language_config
     slots = torch.zeros(config.num_hidden_layers, 32, config.cache_width)
-    x, good = torch.zeros(3, config.hidden_size), torch.tensor([[1]], dtype=torch.int32)
+    x, good = torch.zeros(3, config.hidden_size), [[1]]
+
+    def rope(positions: int) -> Rope:
+        cos = torch.ones(positions, stack.rotated)
+        return stack.rope(cos, cos)
 
     def run(
-        counts: list[int], starts: list[int], tables: torch.Tensor = good, slots: torch.Tensor = slots,
+        counts: list[int], starts: list[int], tables: list[list[int]] = good, slots: torch.Tensor = slots,
         x: torch.Tensor = x, positions: int = 16,
     ) -> torch.Tensor:  # fmt: skip
-        cos = torch.ones(positions, stack.rotated)
-        return stack.run(x, (cos, cos), Rows(counts, starts, tables, 16), slots)
+        return stack.run(x, rope(positions), Rows(counts, starts, tables), stack.room(slots, 16))
 
     def logits(ids: list[int], counts: tuple[int, ...] = (3,), head: PackedWeight = model.language.head.packed) -> None:
-        cos = torch.ones(16, stack.rotated)
-        stack.logits(ids, model.language.embeddings, (cos, cos), Rows(counts, [0], good, 16), slots, head)
+        stack.logits(ids, model.language.embeddings, rope(16), Rows(counts, [0], good), stack.room(slots, 16), head)
 
     run([3], [0])
     logits([0, 1, config.vocab_size - 1])
-    run([3], [0], torch.tensor([[1, 99]], dtype=torch.int32))  # a block that no row looks at
+    run([3], [0], [[1, 99]])  # a block that no row looks at
     for wrong in (
         lambda: run([2], [0]),  # fewer rows than embeddings
         lambda: run([3], [14], positions=32),  # beyond the table
-        lambda: run([3], [0], good + 1),  # beyond the cache
-        lambda: run([3], [0], good - 2),
+        lambda: run([3], [0], [[2]]),  # beyond the cache
+        lambda: run([3], [0], [[-1]]),
         lambda: run([3], [-1]),
-        lambda: run([3], [0], good.long()),
-        lambda: run([3], [0], good[0]),
+        lambda: run([3], [0], [[]]),
         lambda: run([2, 1], [0, 0]),  # fewer tables than sequences
-        lambda: run([0, 3], [0, 0], good.expand(2, 1).contiguous()),
+        lambda: run([2, 1], [0], good * 2),
+        lambda: run([0, 3], [0, 0], good * 2),
+        lambda: stack.room(slots, 0),
+        lambda: stack.rope(torch.ones(16, stack.rotated), torch.ones(8, stack.rotated)),
+        lambda: stack.rope(*[torch.ones(16, stack.rotated + 2)] * 2),
+        lambda: stack.rope(*[torch.ones(stack.rotated, 16).T] * 2),
+        lambda: stack.rope(*[torch.ones(16, stack.rotated, dtype=torch.bfloat16)] * 2),
         lambda: run([3], [0], slots=slots.half()),
         lambda: run([3], [0], slots=slots[:, :, :-1]),
         lambda: run([3], [0], slots=slots[:-1]),
@@ -213,13 +220,15 @@ def test_decode_is_a_forward_pass_of_one_token_a_row(name: str, dtype: torch.dty
             model.config.language_config, num_blocks=6, dtype=torch.float32, device="cpu", block_size=8
         )
         cache.slots.normal_()  # what earlier tokens left
-        ids, starts, view = [7, 11, 5], [9, 0, 15], cache.view([[1, 3], [6], [4, 2]], 16)
+        ids, starts, tables = [7, 11, 5], [9, 0, 15], [[1, 3], [6], [4, 2]]
         if way == "decode":
-            logits = model.language.decode(ids, starts, view)
+            room = model.language.stack.room(cache.slots, cache.block_size)
+            logits = model.language.decode(ids, starts, tables, room)
         else:
             embeds = model.language.embedding(torch.tensor(ids)[:, None]).float()
             places, ones = torch.tensor(starts)[:, None], torch.ones(3, 1, dtype=torch.long)
-            logits = model.logits(model.language(embeds, places, ones, view, model.backends).states)[:, 0]
+            states = model.language(embeds, places, ones, cache.view(tables, 16), model.backends).states
+            logits = model.logits(states)[:, 0]
         found.append((logits, cache.slots))
     (logits, slots), (theirs, their_slots) = found
     assert torch.equal(logits, theirs) and logits.shape == (3, model.config.language_config.vocab_size)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 from torch import Tensor
@@ -11,6 +12,7 @@ from torch import Tensor
 from vl2.engine.cache import PagedCache
 from vl2.engine.graphs import CudaCapture, DecodeGraphs
 from vl2.engine.scheduler import Chunk
+from vl2.kernels.native.layers import Room
 from vl2.model import VL2
 from vl2.weights.pack import PackedLanguage
 
@@ -30,11 +32,16 @@ class PackedDecoder:
     language: PackedLanguage
     cache: PagedCache
 
+    @cached_property
+    def room(self) -> Room:
+        """Return the cache as the kernels see it."""
+        return self.language.stack.room(self.cache.slots, self.cache.block_size)
+
     def run(self, chunks: Sequence[Chunk]) -> Tensor:
         """Return the logits [n, V]."""
         starts = [chunk.start for chunk in chunks]
-        view = self.cache.view([chunk.sequence.blocks for chunk in chunks], max(starts) + 1)
-        return self.language.decode([chunk.sequence.tokens[chunk.start] for chunk in chunks], starts, view)
+        tables = [chunk.sequence.blocks for chunk in chunks]
+        return self.language.decode([chunk.sequence.tokens[chunk.start] for chunk in chunks], starts, tables, self.room)
 
 
 def find_decoder(model: VL2, cache: PagedCache) -> Decoder | None:

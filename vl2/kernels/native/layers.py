@@ -26,13 +26,30 @@ class Rows:
 
     counts: Sequence[int]  # of tokens, by sequence
     starts: Sequence[int]  # the position of each sequence's first row
-    tables: Tensor  # [sequences, blocks] int32: the blocks of each, in the order of its positions
-    block_size: int
+    tables: Sequence[Sequence[int]]  # the blocks of each, in the order of its positions
 
     @property
     def end(self) -> int:
         """Return one more than the largest position."""
         return max(start + count for start, count in zip(self.starts, self.counts, strict=True))
+
+
+@dataclass(frozen=True)
+class Rope:
+    """Cosines and sines of positions 0 .. length - 1, once they are known to fit: `LanguageStack.rope`."""
+
+    length: int
+    addresses: tuple[int, int]
+    kept: tuple[Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class Room:
+    """The slots of a cache, once they are known to fit: `LanguageStack.room`. One serves all steps."""
+
+    block_size: int
+    fields: tuple[int, ...]  # of structs.Step
+    kept: Tensor
 
 
 class LanguageStack:
@@ -51,21 +68,44 @@ class LanguageStack:
         self.slot_width = shape.rank + shape.rope if shape.is_latent else 2 * heads
         self.slot_parts = (shape.rank, shape.rope) if shape.is_latent else (shape.head_dim,)
 
-    def run(self, x: Tensor, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> Tensor:
+    def rope(self, cos: Tensor, sin: Tensor) -> Rope:
+        """Take cosines and sines [P, Dr] of positions 0 .. P - 1 in float32. Raises VL2Error when they do not fit."""
+        for part in (cos, sin):
+            fits = part.shape == (len(cos), self.rotated) and part.device.type == "cpu"
+            if not fits or part.dtype != torch.float32 or not part.is_contiguous():
+                raise VL2Error("rope table", "does not fit", got=list(part.shape), expected=[len(cos), self.rotated])
+        return Rope(len(cos), (cos.data_ptr(), sin.data_ptr()), (cos, sin))
+
+    def room(self, slots: Tensor, block_size: int) -> Room:
+        """Take the slots [layers, slots, W] of a cache, in blocks. Raises VL2Error when they do not fit."""
+        size = slots.element_size()
+        width = entry_bytes(self.slot_width, self.slot_parts, slots.dtype) // size
+        fits = slots.dim() == 3 and len(slots) == self.shape.num_layers and slots.shape[2] == width
+        if not fits or not slots.is_contiguous() or slots.dtype not in CACHE_FORMATS or slots.device.type != "cpu":
+            expected = [self.shape.num_layers, "slots", width]
+            raise VL2Error("cache", "does not fit", got=list(slots.shape), expected=expected)
+        if block_size < 1:
+            raise VL2Error("block size", "must be positive", got=block_size)
+        group = entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0
+        fields = (
+            slots.data_ptr(), slots.stride(0) * size, slots.stride(1) * size, block_size, slots.shape[1],
+            CACHE_FORMATS[slots.dtype], group,
+        )  # fmt: skip
+        return Room(block_size, fields, slots)
+
+    def run(self, x: Tensor, rope: Rope, rows: Rows, room: Room) -> Tensor:
         """Return the states [R, D] behind the last norm for embeddings x [R, D], and write the cache.
 
-        `rope` holds cosines and sines [P, Dr] of positions 0 .. P - 1 in float32, `slots` [layers, slots, W] is the
-        cache. Raises VL2Error when sizes do not fit.
+        Raises VL2Error when sizes do not fit.
         """
         if x.shape != (sum(rows.counts), self.shape.width) or x.device.type != "cpu":
             raise VL2Error("rows", "do not fit", got=list(x.shape), expected=[sum(rows.counts), self.shape.width])
         states = x.detach().to(torch.float32, copy=True, memory_format=torch.contiguous_format)
-        self._call(self._step(states, rope, rows, slots), rows)
+        self._call(self._step(states, rope, rows, room), rows)
         return states
 
     def logits(
-        self, ids: Sequence[int], embeddings: EmbeddingTable, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor,
-        head: PackedWeight,
+        self, ids: Sequence[int], embeddings: EmbeddingTable, rope: Rope, rows: Rows, room: Room, head: PackedWeight,
     ) -> Tensor:  # fmt: skip
         """Return the logits [R, V] of a `head` [V, D] behind rows that are given as token ids; otherwise like `run`."""
         count, vocab_size, width = len(ids), embeddings.shape[0], self.shape.width
@@ -75,53 +115,38 @@ class LanguageStack:
         if not 0 <= min(ids) <= max(ids) < vocab_size:
             raise VL2Error("token ids", "are outside the vocabulary", got=[min(ids), max(ids)], expected=vocab_size)
         states, out = torch.empty(count, width), torch.empty(count, head.shape[0])
-        step = self._step(states, rope, rows, slots)
+        step = self._step(states, rope, rows, room)
         step.ids, step.embeddings = (ctypes.c_int64 * count)(*ids), ctypes.pointer(embeddings.struct)
         step.head, step.logits = ctypes.pointer(head.struct()), out.data_ptr()
         self._call(step, rows)
         return out
 
-    def _step(self, states: Tensor, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> structs.Step:
-        self._check(rope, rows, slots)
-        sequences = (structs.Rows * len(rows.counts))()
-        address, table_bytes, first = rows.tables.data_ptr(), rows.tables.stride(0) * rows.tables.element_size(), 0
-        for number, (count, start) in enumerate(zip(rows.counts, rows.starts, strict=True)):
-            sequences[number] = structs.Rows(first, count, start, address + number * table_bytes)
+    def _step(self, states: Tensor, rope: Rope, rows: Rows, room: Room) -> structs.Step:
+        """Nothing that C++ reads or writes may lie outside its tensor; it looks at the blocks' numbers itself."""
+        if not len(rows.counts) == len(rows.starts) == len(rows.tables):
+            got = [len(rows.counts), len(rows.starts), len(rows.tables)]
+            raise VL2Error("counts, starts and block tables", "are not of the same sequences", got=got)
+        if min(rows.counts) < 1:
+            raise VL2Error("rows", "are missing", got=list(rows.counts), expected="one or more of each sequence")
+        if min(rows.starts) < 0:
+            raise VL2Error("positions", "start below 0", got=min(rows.starts))
+        if rows.end > rope.length:
+            raise VL2Error("rope table", "is too short", got=rope.length, expected=rows.end)
+        sequences, first = (structs.Rows * len(rows.counts))(), 0
+        for number, (count, start, table) in enumerate(zip(rows.counts, rows.starts, rows.tables, strict=True)):
+            needed = -(-(start + count) // room.block_size)
+            if len(table) < needed:
+                raise VL2Error("block tables", "do not fit", got=len(table), expected=needed)
+            sequences[number] = structs.Rows(first, count, start, (ctypes.c_int32 * needed)(*table[:needed]))
             first += count
-        size = slots.element_size()
         return structs.Step(
-            states.data_ptr(), None, None, len(states), len(sequences), sequences, rope[0].data_ptr(),
-            rope[1].data_ptr(), slots.data_ptr(), slots.stride(0) * size, slots.stride(1) * size, rows.block_size,
-            slots.shape[1], CACHE_FORMATS[slots.dtype],
-            entry_group(self.slot_parts) if slots.dtype == torch.int8 else 0,
-        )  # fmt: skip
+            states.data_ptr(), None, None, len(states), len(sequences), sequences, *rope.addresses, *room.fields
+        )
 
     def _call(self, step: structs.Step, rows: Rows) -> None:
         if not kernels().vl2_language(ctypes.byref(self.shape), ctypes.byref(step)):
-            edges = [int(edge) for edge in rows.tables.aminmax()]
+            edges = [edge(map(edge, rows.tables)) for edge in (min, max)]
             raise VL2Error("block tables", "name blocks outside the cache", got=edges)
-
-    def _check(self, rope: tuple[Tensor, Tensor], rows: Rows, slots: Tensor) -> None:
-        """Nothing that C++ reads or writes may lie outside its tensor."""
-        tables = rows.tables
-        if min(rows.counts) < 1:
-            raise VL2Error("rows", "are missing", got=list(rows.counts), expected="one or more of each sequence")
-        end = rows.end
-        for part in rope:
-            fits = part.dim() == 2 and len(part) >= end and part.shape[1] == self.rotated
-            if not fits or part.dtype != torch.float32 or not part.is_contiguous():
-                raise VL2Error("rope table", "does not fit", got=list(part.shape), expected=[end, self.rotated])
-        width = entry_bytes(self.slot_width, self.slot_parts, slots.dtype) // slots.element_size()
-        fits = slots.dim() == 3 and len(slots) == self.shape.num_layers and slots.shape[2] == width
-        if not fits or not slots.is_contiguous() or slots.dtype not in CACHE_FORMATS:
-            expected = [self.shape.num_layers, "slots", width]
-            raise VL2Error("cache", "does not fit", got=list(slots.shape), expected=expected)
-        is_table = tables.dim() == 2 and tables.dtype == torch.int32 and tables.is_contiguous()
-        if not is_table or len(tables) != len(rows.counts) or tables.shape[1] * rows.block_size < end:
-            expected = [len(rows.counts), -(-end // rows.block_size)]
-            raise VL2Error("block tables", "do not fit", got=list(tables.shape), expected=expected)
-        if min(rows.starts) < 0:
-            raise VL2Error("positions", "start below 0", got=min(rows.starts))
 
 
 class VisionStack:

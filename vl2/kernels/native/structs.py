@@ -100,7 +100,7 @@ class Table(Structure):
 class Rows(Structure):
     """The rows of one sequence in a step (language.h)."""
 
-    _fields_ = [("first", c_int64), ("count", c_int64), ("position", c_int64), ("table", c_void_p)]
+    _fields_ = [("first", c_int64), ("count", c_int64), ("position", c_int64), ("table", POINTER(c_int32))]
 
 
 class Step(Structure):
