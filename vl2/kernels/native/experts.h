@@ -45,7 +45,8 @@ class Experts {
             for (int64_t piece = begin; piece < end; piece++) activate(piece);
         });
         parallel_for(used_, 1, [&](int64_t begin, int64_t end, int) {
-            for (int64_t i = begin; i < end; i++) pack_hidden(*groups_[used_ - 1 - i]);  // the largest, the shared ones, first
+            // the shared ones, which are the largest, first
+            for (int64_t i = begin; i < end; i++) pack_hidden(*groups_[used_ - 1 - i]);
         });
         close(total, width);
     }
@@ -61,9 +62,9 @@ class Experts {
         packing_.clear();
         for (size_t g = 0; g < used_; g++) {
             Group &group = *groups_[g], &first = *groups_[0];
-            const bool is_shared = g > 0 && group.tokens == first.tokens && Packed::is_alike(group.mlp->gate, first.mlp->gate);
-            group.input = is_shared ? &first.packed : &group.packed;
-            if (!is_shared) packing_.push_back(&group);
+            const bool is_alike = g > 0 && group.tokens == first.tokens && Packed::is_alike(group.mlp->gate, first.mlp->gate);
+            group.input = is_alike ? &first.packed : &group.packed;
+            if (!is_alike) packing_.push_back(&group);
         }
     }
 
