@@ -22,6 +22,7 @@ from vl2.weights.empty import empty_model
 SMALL = (
     "--preset pocket --context 20,40 --batch 1,2 --tiles 1,2 --rounds 2 --tokens 2 --threads 1 --read-gb 0.01".split()
 )
+LEAST = "--preset pocket --context 8 --batch 1 --tiles 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
 POCKET = """
 from vl2.cli.bench_contender import build_contender, config_in
 from vl2.cli.bench_rival import answer_requests
@@ -70,17 +71,15 @@ def test_all_figures_are_measured_in_turns_and_written(tmp_path: Path) -> None:
 
 
 def test_quantised_weights_are_measured() -> None:
-    words = "--preset pocket --context 8 --batch 1 --tiles 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
-    result = run("bench", *words, "--precisions", "int8,int4")
+    result = run("bench", *LEAST, "--precisions", "int8,int4")
     assert result.exit_code == 0, result.stderr
     assert result.stdout.count("prefill 8") == 2
     assert result.stdout.count("vision, 1 tile") == 1  # one tower serves both
 
 
 def test_groups_are_chosen_for_random_weights(tmp_path: Path) -> None:
-    words = "--preset pocket --context 8 --batch 1 --tiles 1 --rounds 1 --tokens 1 --threads 1 --read-gb 0.01".split()
     out = tmp_path / "bench.json"
-    result = run("bench", *words, "--precisions", "int4", "--group", "128", "--out", str(out))
+    result = run("bench", *LEAST, "--precisions", "int4", "--group", "128", "--out", str(out))
     assert result.exit_code == 0, result.stderr
     rows = json.loads(out.read_text())["rows"]
     assert all("groups of 128" in row["path"] for row in rows if row["measure"]["what"] != "vision")

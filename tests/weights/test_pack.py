@@ -194,6 +194,8 @@ def test_steps_that_would_leave_the_cache_are_refused() -> None:
     ):
         with pytest.raises(VL2Error):
             wrong()
+    with pytest.raises(OverflowError):
+        run([3], [0], [[1 + 2**32]])  # block 1 in 32 bits
 
 
 def quantized(embedding: nn.Embedding, bits: int, dtype: torch.dtype) -> QuantizedEmbedding:

@@ -162,9 +162,7 @@ def _build(settings: BenchSettings, precision: str, say: Say) -> EngineContender
     held = max(measure.batch * (measure.context or measure.amount) for measure in settings.measures())
     check_memory(replace(plan, cache=plan.cache * held // max(settings.contexts)))
     start = time.perf_counter()
-    contender = build_contender(
-        settings.preset, precision, settings.folder, settings.cache_dtype, settings.group
-    )
+    contender = build_contender(settings.preset, precision, settings.folder, settings.cache_dtype, settings.group)
     say(f"{precision}: model made in {time.perf_counter() - start:.0f} s; {contender.path}")
     return contender
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -137,7 +138,8 @@ class LanguageStack:
             needed = -(-(start + count) // room.block_size)
             if len(table) < needed:
                 raise VL2Error("block tables", "do not fit", got=len(table), expected=needed)
-            sequences[number] = structs.Rows(first, count, start, (ctypes.c_int32 * needed)(*table[:needed]))
+            blocks = array("i", table[:needed])  # refuses numbers that ctypes would cut to 32 bits
+            sequences[number] = structs.Rows(first, count, start, (ctypes.c_int32 * needed).from_buffer(blocks))
             first += count
         return structs.Step(
             states.data_ptr(), None, None, len(states), len(sequences), sequences, *rope.addresses, *room.fields
